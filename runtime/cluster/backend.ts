@@ -1,0 +1,109 @@
+import type { NodeMeasurement } from '../../sdk/cluster.ts';
+import type { ClusterSpec } from '../../sdk/spec/cluster.ts';
+import type { StageSpec } from '../../sdk/spec/component.ts';
+
+/** What an instance is asked to be. Goes to the process over its standard input, never over its command line. */
+export interface InstanceBoot {
+  readonly tenant: string;
+  readonly instanceId: string;
+  readonly blockId: string;
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** Proves to the instance that a caller comes from its control plane; 32 random bytes, hex. */
+  readonly secret: string;
+  /** Ends itself when no control plane has attached for so long. */
+  readonly orphanTimeoutMs: number;
+  readonly gpus: readonly number[];
+  readonly threads: number;
+  readonly workload:
+    | { readonly type: 'stage'; readonly stage: StageSpec }
+    | {
+        readonly type: 'code';
+        /** File in the instance's folder. */
+        readonly file: string;
+        readonly entry: string;
+        readonly initData: Readonly<Record<string, unknown>>;
+        readonly settings: Readonly<Record<string, unknown>>;
+        readonly parameters: Readonly<Record<string, unknown>>;
+      };
+}
+
+/** One file to be placed in the instance's folder before it starts. */
+export interface InstanceFile {
+  readonly name: string;
+  readonly hash: string;
+}
+
+export interface InstanceStart {
+  readonly boot: InstanceBoot;
+  readonly files: readonly InstanceFile[];
+}
+
+/** What identifies a process across restarts of the control plane, and how to reach it. Stored in its instance document. */
+export interface InstanceProcess {
+  readonly pid: number;
+  /** Kernel's start time of that pid, as text; a reused pid has another. */
+  readonly startTime: string;
+  /** `127.0.0.1:port` of its gRPC server. */
+  readonly address: string;
+}
+
+/** Measured, from outside. */
+export interface InstanceUsage {
+  readonly atMs: number;
+  readonly residentBytes: number;
+  readonly peakResidentBytes: number;
+  readonly cpuSeconds: number;
+}
+
+export type InstanceEvent =
+  | {
+      readonly type: 'instance-ready';
+      readonly instanceId: string;
+      readonly process: InstanceProcess;
+    }
+  | {
+      readonly type: 'instance-exited';
+      readonly instanceId: string;
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      /** Last lines of its log. */
+      readonly lastLines: readonly string[];
+    };
+
+/**
+ * Runs instances on the nodes of clusters. Written once for local processes, Kubernetes and simulation; nothing outside
+ * a backend's folder knows which it is.
+ */
+export interface ClusterBackend {
+  /** Matches `ClusterSpec.backend`. */
+  readonly name: string;
+  /** @throws {PlacementError} when this backend cannot be what the document says (more memory than the machine has) */
+  check(cluster: ClusterSpec): Promise<void>;
+  /** Measures each node: what its processes really use. Never blocks for longer than a second. */
+  measure(cluster: ClusterSpec): Promise<ReadonlyMap<string, NodeMeasurement>>;
+  usage(instanceId: string): Promise<InstanceUsage | undefined>;
+  /** Begins a start; `instance-ready` or `instance-exited` follows. @throws {BlockError} INSTANCE_START_FAILED */
+  start(start: InstanceStart): Promise<void>;
+  /** Asks politely, then SIGKILL past `graceMs`. Resolves when the process is gone. Unknown ids are fine. */
+  stop(instanceId: string, options: { readonly graceMs: number }): Promise<void>;
+  /**
+   * After a restart: takes back the processes of the given instances, ends every other process this data directory ever
+   * started. @returns ids that run again, with how to reach them
+   */
+  adopt(
+    known: readonly {
+      readonly instanceId: string;
+      readonly secret: string;
+      readonly process?: InstanceProcess;
+    }[],
+  ): Promise<ReadonlyMap<string, InstanceProcess>>;
+  watch(listener: (event: InstanceEvent) => void): () => void;
+  /** Lines of the instance's log, oldest first; with `follow`, until aborted. */
+  logs(
+    instanceId: string,
+    options: { readonly tail: number; readonly follow: boolean; readonly signal: AbortSignal },
+  ): AsyncIterable<string>;
+  /** Ends every instance and frees what the backend holds. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,87 @@
+import type { SamplingParameters } from '../../sdk/sampling.ts';
+
+/** Numbers are those of `proto/dataplane.proto`. */
+export const frameTypes = {
+  open: 1,
+  opened: 2,
+  step: 3,
+  token: 4,
+  close: 5,
+  fail: 6,
+  credit: 7,
+  hello: 8,
+} as const;
+export type FrameType = keyof typeof frameTypes;
+
+export const frameDtypes = {
+  float32: 1,
+  float16: 2,
+  bfloat16: 3,
+  int32: 4,
+  int64: 5,
+  int8: 6,
+  uint8: 7,
+} as const;
+export type FrameDtype = keyof typeof frameDtypes;
+
+/** What streams between shards. Absent fields are 0, false or empty on the wire. */
+export interface Frame {
+  readonly type: FrameType;
+  readonly session: string;
+  readonly sequence: number;
+  readonly position: number;
+  readonly rows: number;
+  readonly dtype?: FrameDtype;
+  readonly shape: readonly number[];
+  readonly sample: boolean;
+  readonly token: number;
+  readonly credit: number;
+  /** Nanoseconds: compute, then waiting, of each shard passed, in order. */
+  readonly timings: readonly number[];
+  /** A view of the received message, aligned to 8 bytes; empty when absent. */
+  readonly payload: Uint8Array;
+}
+
+/** One instance a session passes through, in order. Made by the driver, which alone knows the secrets. */
+export interface RouteHop {
+  readonly instanceId: string;
+  readonly address: string;
+  /** Ticket for the hop before it (the driver for the first): HMAC of `peer:<caller>` under this instance's secret. */
+  readonly ticket: string;
+}
+
+/** Payload of OPEN. */
+export interface OpenPayload {
+  readonly tenant: string;
+  readonly driverId: string;
+  /** The receiver's own hop first; each shard forwards the rest. */
+  readonly route: readonly RouteHop[];
+  readonly deadlineMs: number;
+  readonly promptTokens: readonly number[];
+  readonly sampling: SamplingParameters & { readonly seed: number };
+}
+
+/** Payload of TOKEN when log-probabilities were asked for. */
+export interface TokenPayload {
+  readonly logprob: number;
+  /** Best first. */
+  readonly top: readonly (readonly [token: number, logprob: number])[];
+}
+
+/** Payload of HELLO. */
+export interface HelloPayload {
+  readonly version: 1;
+  readonly peerId: string;
+  /** Frames the peer may send before it must wait for CREDIT. */
+  readonly credit: number;
+  readonly maxFrameBytes: number;
+}
+
+/** Limits of the data plane. */
+export const frameLimits = {
+  maxFrameBytes: 4 * 2 ** 20,
+  initialCredit: 64,
+  maxSessionBytes: 64,
+  /** Activations of one prefill chunk aim to stay under this. */
+  prefillChunkBytes: 256 * 2 ** 10,
+} as const;

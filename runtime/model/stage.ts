@@ -1,0 +1,93 @@
+import type { SamplingParameters } from '../../sdk/sampling.ts';
+
+/**
+ * Names and shapes of a stage's ONNX graph. `b` is 1 for now; rows of a batch may have different lengths.
+ *
+ * | tensor | dtype, shape | when |
+ * |---|---|---|
+ * | `input_ids` | int32 [b, rows] | stage with the embedding |
+ * | `hidden_in` | float32 [b, rows, hidden] | every other stage |
+ * | `seqlens_k` | int32 [b]: index of the last valid key of each row | always |
+ * | `total_sequence_length` | int32 []: the longest | always |
+ * | `past_key_{i}`, `past_value_{i}` | float32 [b, keyValueHeads, contextTokens, headSize] | each local layer, from 0 |
+ * | → `present_key_{i}`, `present_value_{i}` | the same buffers: the cache is written in place | each local layer |
+ * | → `hidden_out` | float32 [b, rows, hidden] | stage without the head |
+ * | → `logits` | float32 [b, 1, vocabulary]: of the last row | stage with the head |
+ */
+export const stageTensors = {
+  inputIds: 'input_ids',
+  hiddenIn: 'hidden_in',
+  seqlensK: 'seqlens_k',
+  totalSequenceLength: 'total_sequence_length',
+  pastKey: (layer: number) => `past_key_${layer}`,
+  pastValue: (layer: number) => `past_value_${layer}`,
+  presentKey: (layer: number) => `present_key_${layer}`,
+  presentValue: (layer: number) => `present_value_${layer}`,
+  hiddenOut: 'hidden_out',
+  logits: 'logits',
+} as const;
+
+/** Bytes left free before every output, so that a frame's header can be written there and nothing is copied. */
+export const outputHeadroomBytes = 512;
+
+export interface StageSessionOptions {
+  /** Sampling needs them for the repetition penalty; ignored by stages without the head. */
+  readonly promptTokens: readonly number[];
+  readonly sampling: SamplingParameters & { readonly seed: number };
+}
+
+export interface StepRequest {
+  readonly session: string;
+  /** First position this step covers; must equal the tokens the session already holds. */
+  readonly position: number;
+  readonly rows: number;
+  /** int32 ids [rows], or float32 activations [rows, hidden]. */
+  readonly input: Uint8Array;
+  /** Whether a stage with the head must choose a token. */
+  readonly sample: boolean;
+}
+
+export type StepResult =
+  | {
+      readonly type: 'activations';
+      /** `outputHeadroomBytes` free bytes, then float32 [rows, hidden]. */
+      readonly buffer: ArrayBuffer;
+      readonly computeNs: number;
+    }
+  | {
+      readonly type: 'token';
+      readonly token: number;
+      /** When log-probabilities were asked for. */
+      readonly logprob?: number;
+      readonly top?: readonly (readonly [token: number, logprob: number])[];
+      readonly computeNs: number;
+    }
+  /** A prefill chunk of the last stage that is not the last chunk. */
+  | { readonly type: 'nothing'; readonly computeNs: number };
+
+/**
+ * One stage, loaded: weights, KV cache, sampler. Runs on a worker thread; every method returns at once and never blocks
+ * the event loop. Steps run one at a time in the order they were given; sessions interleave between steps.
+ */
+export interface StageExecutor {
+  /** Takes a free slot. @throws {AiosError} BUSY - none is free; SESSION_EXISTS */
+  open(session: string, options: StageSessionOptions): void;
+  /** @throws {AiosError} SESSION_UNKNOWN, FRAME_OUT_OF_ORDER, TENSOR_MISMATCH, CONTEXT_LENGTH_EXCEEDED */
+  step(request: StepRequest): Promise<StepResult>;
+  /** Frees the slot, after a step that runs. Idempotent. */
+  closeSession(session: string): void;
+  readonly openSessions: number;
+  /** Resident bytes of this process before the graph was loaded. */
+  readonly emptyResidentBytes: number;
+  /** Lets a running step end, then frees everything. */
+  close(): Promise<void>;
+}
+
+export interface StageExecutorOptions {
+  /** Absolute path of the graph, beside its weights. */
+  readonly graphPath: string;
+  readonly stage: import('../../sdk/spec/component.ts').StageSpec;
+  readonly threads: number;
+  /** Whether ONNX Runtime's threads spin while idle. @default false */
+  readonly spin?: boolean;
+}

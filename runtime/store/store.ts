@@ -1,0 +1,58 @@
+/** What kinds of document there are. Artifacts are rows that point at files in the data directory. */
+export const documentKinds = [
+  'component',
+  'block',
+  'vdag',
+  'policy',
+  'cluster',
+  'instance',
+  'decision',
+  'artifact',
+  'policy-state',
+  'reservation',
+] as const;
+export type DocumentKind = (typeof documentKinds)[number];
+
+export interface DocumentKey {
+  readonly tenant: string;
+  readonly kind: DocumentKind;
+  readonly id: string;
+}
+
+export interface StoredDocument<T = unknown> extends DocumentKey {
+  readonly value: T;
+  /** The store-wide revision that last wrote it; grows with every commit. */
+  readonly revision: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+/** `ifRevision: 0` means «must not exist yet»; absent means unconditional. */
+export type Operation =
+  | (DocumentKey & { readonly type: 'put'; readonly value: unknown; readonly ifRevision?: number })
+  | (DocumentKey & { readonly type: 'delete'; readonly ifRevision?: number });
+
+export type Change =
+  | { readonly type: 'put'; readonly document: StoredDocument }
+  | { readonly type: 'delete'; readonly key: DocumentKey; readonly revision: number };
+
+/**
+ * Documents with revisions, optimistic concurrency and watch. All values are JSON. Every method may be called at any
+ * time until `close`; none blocks for longer than a disk write.
+ */
+export interface Store {
+  get<T>(key: DocumentKey): Promise<StoredDocument<T> | undefined>;
+  /** In id order. */
+  list<T>(tenant: string, kind: DocumentKind): Promise<readonly StoredDocument<T>[]>;
+  /**
+   * All or nothing, durable once it resolves.
+   * @returns the new store-wide revision
+   * @throws {StoreError} STORE_CONFLICT - a precondition does not hold; details: key, expected, actual
+   */
+  commit(operations: readonly Operation[]): Promise<number>;
+  /** The newest revision. */
+  revision(): Promise<number>;
+  /** Calls back after each commit, in order, until the returned function is called. Never throws into the committer. */
+  watch(kinds: readonly DocumentKind[], listener: (change: Change) => void): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,221 @@
+import type { NodeSnapshot } from '../cluster.ts';
+import type { Problem } from '../errors.ts';
+import type { BlockSpec } from '../spec/block.ts';
+import type { ClusterSpec } from '../spec/cluster.ts';
+import type { ComponentSpec } from '../spec/component.ts';
+import type { PolicySpec } from '../spec/policy.ts';
+import type { VdagSpec } from '../spec/vdag.ts';
+
+/** Kinds a user may create, get, list and delete; also the plural path segments under `/api/`. */
+export const resourceKinds = {
+  component: 'components',
+  block: 'blocks',
+  vdag: 'vdags',
+  policy: 'policies',
+  cluster: 'clusters',
+} as const;
+export type ResourceKind = keyof typeof resourceKinds;
+
+export interface ResourceSpecs {
+  component: ComponentSpec;
+  block: BlockSpec;
+  vdag: VdagSpec;
+  policy: PolicySpec;
+  cluster: ClusterSpec;
+}
+
+export type InstanceState = 'placing' | 'starting' | 'ready' | 'stopping' | 'failed';
+
+/** What a shard counts. All since its start unless it says otherwise. */
+export interface ShardCounters {
+  readonly openSessions: number;
+  readonly maxOpenSessions: number;
+  readonly sessionsOpened: number;
+  readonly sessionsClosed: number;
+  readonly steps: number;
+  readonly tokens: number;
+  /** Steps whose session differs from the step before it: sessions interleave. */
+  readonly sessionSwitches: number;
+  readonly framesIn: number;
+  readonly framesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Tensor payloads that had to be copied because they arrived unaligned. */
+  readonly payloadCopies: number;
+  readonly maxQueuedFrames: number;
+  readonly computeMs: number;
+}
+
+export interface InstanceStatus {
+  readonly id: string;
+  readonly blockId: string;
+  readonly clusterId: string;
+  readonly nodeId: string;
+  readonly state: InstanceState;
+  readonly gpus: readonly number[];
+  readonly pid?: number;
+  readonly startedAtMs?: number;
+  readonly restarts: number;
+  /** Promised. */
+  readonly memoryBytes: number;
+  /** Measured from outside. */
+  readonly residentBytes?: number;
+  readonly peakResidentBytes?: number;
+  /** Resident before the workload was loaded, as the process saw itself. */
+  readonly emptyResidentBytes?: number;
+  readonly outstandingRequests: number;
+  readonly counters?: ShardCounters;
+  readonly lastError?: string;
+}
+
+export interface BlockStatus {
+  readonly spec: BlockSpec;
+  readonly revision: number;
+  readonly state: 'pending' | 'starting' | 'running' | 'degraded' | 'deleting';
+  readonly clusterId?: string;
+  readonly instances: readonly InstanceStatus[];
+  /** Why it is not running, for people. */
+  readonly reason?: string;
+  readonly decisionId?: string;
+}
+
+export interface VdagStatus {
+  readonly spec: VdagSpec;
+  readonly revision: number;
+  /** Every block it needs has a ready instance. */
+  readonly ready: boolean;
+  /** Blocks it still waits for. */
+  readonly waitingFor: readonly string[];
+}
+
+export interface ClusterStatus {
+  readonly spec: ClusterSpec;
+  readonly revision: number;
+  readonly nodes: readonly NodeSnapshot[];
+}
+
+export interface SystemStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly dataDirectory: string;
+  readonly clusters: readonly ClusterStatus[];
+  readonly blocks: readonly BlockStatus[];
+  readonly vdags: readonly VdagStatus[];
+}
+
+/** Answer to every create. */
+export interface Created<T = unknown> {
+  readonly kind: ResourceKind;
+  readonly id: string;
+  readonly revision: number;
+  readonly spec: T;
+  /** Accepted, but worth a look: legacy keys, values outside the component's own schema. */
+  readonly warnings: readonly Problem[];
+}
+
+/** One candidate of a placement. `aios explain` prints one row each. */
+export interface CandidateExplanation {
+  readonly clusterId: string;
+  readonly nodeId?: string;
+  /** 0 to 1. */
+  readonly score?: number;
+  /** The condition that refused it, as written in the document or by the policy. */
+  readonly refusedBy?: string;
+  /** The value seen where the condition looked. */
+  readonly seen?: string;
+  readonly chosen: boolean;
+}
+
+export interface PolicyEvaluation {
+  readonly hook: string;
+  readonly action: string;
+  readonly policyUri: string;
+  readonly policyHash: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly seed: number;
+  readonly nowMs: number;
+  readonly stateRevision: number;
+  readonly inventoryRevision: number;
+  /** sha256 of the canonical JSON of the input. */
+  readonly inputDigest: string;
+  readonly output?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly logs: readonly string[];
+  readonly durationMs: number;
+}
+
+/** Why a block was placed where it is, or was refused. Kept in the store. */
+export interface Decision {
+  readonly id: string;
+  readonly tenant: string;
+  readonly blockId: string;
+  readonly reason: 'create' | 'dry-run' | 'heal' | 'restart' | 'scale';
+  readonly outcome: 'placed' | 'refused' | 'dry-run';
+  readonly message: string;
+  readonly candidates: readonly CandidateExplanation[];
+  readonly evaluations: readonly PolicyEvaluation[];
+  /** The plan that was reserved and committed. */
+  readonly plan?: PlacementPlan;
+  readonly atMs: number;
+  readonly durationMs: number;
+}
+
+/** What was scored is what is reserved is what is committed. */
+export interface PlacementPlan {
+  readonly blockId: string;
+  readonly clusterId: string;
+  readonly score: number;
+  readonly instances: readonly PlannedInstance[];
+}
+
+export interface PlannedInstance {
+  readonly instanceId: string;
+  readonly nodeId: string;
+  readonly memoryBytes: number;
+  readonly cpuCores: number;
+  /** Share of each device, in bytes. */
+  readonly gpus: readonly {
+    readonly index: number;
+    readonly memoryBytes: number;
+    readonly exclusive: boolean;
+  }[];
+}
+
+export interface CreatedPlan {
+  /** Name to ask the gateway for. */
+  readonly model: string;
+  readonly vdagUri: string;
+  readonly components: readonly string[];
+  readonly blocks: readonly string[];
+}
+
+/** One event of a streamed inference; the last has `final: true`. */
+export interface InferEvent {
+  readonly final: boolean;
+  readonly data: unknown;
+}
+
+/**
+ * The control API. Bodies and answers are JSON; errors are RFC 9457 problem details with our code.
+ *
+ * | call | body → answer |
+ * |---|---|
+ * | GET /healthz | → {status} |
+ * | GET /api/status | → SystemStatus |
+ * | POST /api/{kinds} | document in either dialect → Created (201); `?replace=true` replaces |
+ * | POST /api/blocks?dryRun=true | document → Decision; nothing is stored |
+ * | GET /api/{kinds} | → status or spec list |
+ * | GET, DELETE /api/{kinds}/{id} | → one status or spec |
+ * | POST /api/plans | SplitPlan → CreatedPlan; all or nothing |
+ * | GET /api/blocks/{id}/explain | → Decision[] newest first |
+ * | GET /api/instances/{id}/logs, /api/blocks/{id}/logs ?tail=&follow= | → text/event-stream of lines |
+ * | GET /api/watch | → text/event-stream of {kind, id, type} |
+ * | POST /api/infer/{block or vdag}/{id} | {data, sessionId?, stream?} → {data} or text/event-stream of InferEvent |
+ * | HEAD, PUT /api/artifacts/{hash} | bytes → {hash, sizeBytes} |
+ * | POST /api/artifacts/links | {sizeBytes} → {ticket, path}: the client links or copies its file to `path` (loopback only) |
+ * | POST /api/artifacts/links/{ticket} | {hash} → {hash, sizeBytes}; the server checks the bytes |
+ * | /v1/models, /v1/chat/completions, /v1/completions | OpenAI's shapes and errors |
+ */
+export const apiPrefix = '/api';

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { bytes, clusterId, jsonObject, nodeId, policyReference } from './common.ts';
+
+export const gpuSpec = z.strictObject({ modelName: z.string().default('gpu'), memoryBytes: bytes });
+
+/** A machine, or in a local cluster a group of processes with a declared capacity. */
+export const nodeSpec = z.strictObject({
+  id: nodeId,
+  /** What placement may promise: weights, KV cache, working memory. */
+  memoryBytes: bytes,
+  cpuCores: z.number().positive(),
+  gpus: z.array(gpuSpec).default([]),
+  swapBytes: bytes.optional(),
+  storageBytes: bytes.optional(),
+  tags: z.array(z.string()).default([]),
+  metadata: jsonObject.default({}),
+});
+export type NodeSpec = z.output<typeof nodeSpec>;
+
+/** Machines under one controller. */
+export const clusterSpec = z.strictObject({
+  id: clusterId,
+  regionId: z.string().default('local'),
+  /** Which backend runs it. @default 'local' */
+  backend: z.string().default('local'),
+  nodes: z.array(nodeSpec).default([]),
+  tags: z.array(z.string()).default([]),
+  metadata: jsonObject.default({}),
+  reputation: z.number().optional(),
+  status: z.string().optional(),
+  config: jsonObject.default({}),
+  policies: z.record(z.string(), policyReference).default({}),
+});
+export type ClusterSpec = z.output<typeof clusterSpec>;

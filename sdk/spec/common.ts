@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { AiosError } from '../errors.ts';
+import * as ids from '../ids.ts';
+import { parseBytes } from '../units.ts';
+
+/** Lifts a checking function into a schema, so that its sentence becomes the problem's message. */
+function checkedBy<T extends string>(check: (text: string) => T, pattern?: string) {
+  const schema = z.string().transform((text, context): T => {
+    try {
+      return check(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: AiosError.from(error).message, input: text });
+      return z.NEVER;
+    }
+  });
+  return pattern ? schema.meta({ pattern }) : schema;
+}
+
+export const componentUri = checkedBy(ids.componentUri);
+export const policyUri = checkedBy(ids.policyUri);
+export const vdagUri = checkedBy(ids.vdagUri);
+export const blockId = checkedBy(ids.blockId);
+export const clusterId = checkedBy(ids.clusterId);
+export const nodeId = checkedBy(ids.nodeId);
+export const contentHash = checkedBy(ids.contentHash);
+
+/** Free JSON under string keys. */
+export const jsonObject = z.record(z.string(), z.unknown());
+
+/** Bytes as a number, or text such as `'512Mi'`; the output is bytes. */
+export const bytes = z.union([z.number().nonnegative(), z.string()]).transform((value, context) => {
+  try {
+    return parseBytes(value);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: AiosError.from(error).message, input: value });
+    return z.NEVER;
+  }
+});
+
+/** A file in the artifact store. */
+export const artifactFile = z.strictObject({
+  /** Name inside the instance's folder: no directories. */
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
+    .max(200),
+  hash: contentHash,
+  sizeBytes: z.number().int().nonnegative(),
+});
+export type ArtifactFile = z.output<typeof artifactFile>;
+
+/** Code that was bundled and stored under its content hash. */
+export const codeArtifact = z.strictObject({
+  hash: contentHash,
+  /** Named export that holds the `define…` result. @default 'default' */
+  entry: z.string().default('default'),
+});
+
+/** One GPU (or a share of one) that an instance needs. */
+export const gpuRequest = z.strictObject({
+  memoryBytes: bytes,
+  /** No other instance may share the device. @default false */
+  exclusive: z.boolean().default(false),
+});
+
+/** What one instance is promised. */
+export const resourceAmounts = z.strictObject({
+  memoryBytes: bytes,
+  cpuCores: z.number().nonnegative().default(0),
+  gpus: z.array(gpuRequest).default([]),
+});
+export type ResourceAmounts = z.output<typeof resourceAmounts>;
+
+/** A policy at one of a document's hooks. Parameters are what the policy decides by, settings how it runs. */
+export const policyReference = z.strictObject({
+  /** Absent: the hook's default policy, with these parameters. */
+  policyRuleURI: policyUri.optional(),
+  parameters: jsonObject.default({}),
+  settings: jsonObject.default({}),
+});
+export type PolicyReference = z.output<typeof policyReference>;

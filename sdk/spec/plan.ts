@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { blockSpec } from './block.ts';
+import { componentSpec } from './component.ts';
+import { vdagSpec } from './vdag.ts';
+
+export const shardPlan = z.strictObject({
+  index: z.number().int().nonnegative(),
+  /** Folder beside `plan.json` that holds the graph and its weights. */
+  folder: z.string(),
+  firstLayer: z.number().int().nonnegative(),
+  lastLayer: z.number().int().nonnegative(),
+  hasEmbedding: z.boolean(),
+  hasHead: z.boolean(),
+  /** On disk, this shard's ranges of the checkpoint. */
+  fileBytes: z.number().int().nonnegative(),
+  /** Weights once loaded: F16 and BF16 become fp32. */
+  residentBytes: z.number().int().nonnegative(),
+  /** KV cache of all `maxSessions` sessions at full context. */
+  kvBytes: z.number().int().nonnegative(),
+});
+export type ShardPlan = z.output<typeof shardPlan>;
+
+/** The shards of a model, the documents that create each, and the vDAG that joins them. `plan.json`. */
+export const splitPlan = z.strictObject({
+  version: z.literal(1),
+  model: z.string(),
+  architecture: z.string(),
+  splitter: z.string(),
+  planner: z.string(),
+  contextTokens: z.number().int().positive(),
+  maxSessions: z.number().int().positive(),
+  shards: z.array(shardPlan).min(1),
+  components: z.array(componentSpec),
+  blocks: z.array(blockSpec),
+  vdag: vdagSpec,
+});
+export type SplitPlan = z.output<typeof splitPlan>;

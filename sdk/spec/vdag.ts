@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { artifactFile, blockId, jsonObject, policyReference, vdagUri } from './common.ts';
+
+/** Makes a vDAG a language model: what the generation driver needs, which holds no weights. */
+export const generationSpec = z.strictObject({
+  /** `tokenizer.json`, `tokenizer_config.json` (chat template), `generation_config.json`. */
+  files: z.array(artifactFile),
+  contextTokens: z.number().int().positive(),
+  vocabularySize: z.number().int().positive(),
+  endTokenIds: z.array(z.number().int().nonnegative()),
+  beginTokenId: z.number().int().nonnegative().optional(),
+  /** Labels of the shards, in order. */
+  stages: z.array(z.string()).min(1),
+});
+export type GenerationSpec = z.output<typeof generationSpec>;
+
+export const vdagNode = z.strictObject({
+  label: z.string().min(1),
+  /** A block of this control plane … */
+  blockId: blockId.optional(),
+  /** … or a nested vDAG … */
+  vdagUri: vdagUri.optional(),
+  /** … or a policy that picks a block. */
+  assignment: policyReference.optional(),
+  preprocessing: policyReference.optional(),
+  postprocessing: policyReference.optional(),
+  modelParameters: jsonObject.default({}),
+  inputProtocol: jsonObject.optional(),
+  outputProtocol: jsonObject.optional(),
+});
+export type VdagNode = z.output<typeof vdagNode>;
+
+export const vdagEdge = z.strictObject({
+  from: z.string(),
+  to: z.string(),
+  /** Empty: the whole output. */
+  outputNames: z.array(z.string()).default([]),
+});
+
+/** A graph whose nodes are blocks or vDAGs, run as one request. */
+export const vdagSpec = z.strictObject({
+  uri: vdagUri,
+  name: z.string(),
+  version: z.string(),
+  releaseTag: z.string(),
+  nodes: z.array(vdagNode).min(1),
+  edges: z.array(vdagEdge).default([]),
+  generation: generationSpec.optional(),
+  /** AIOS `controller` section, kept as it came. */
+  controller: jsonObject.default({}),
+  tags: z.array(z.string()).default([]),
+});
+export type VdagSpec = z.output<typeof vdagSpec>;

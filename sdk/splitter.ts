@@ -1,0 +1,65 @@
+import { AiosError } from './errors.ts';
+import type { HookOutput, LayerAmounts } from './hooks.ts';
+import type { SplitPlan } from './spec/plan.ts';
+
+/** What a planner needs to know of a model before it is cut. */
+export interface ModelOutline {
+  readonly name: string;
+  readonly architecture: string;
+  readonly contextTokens: number;
+  readonly layers: readonly LayerAmounts[];
+  readonly embeddingBytes: number;
+  readonly headBytes: number;
+  readonly overheadBytes: number;
+}
+
+export interface SplitContext {
+  /** Folder of the model, as the user named it. */
+  readonly modelFolder: string;
+  /** Where stages and `plan.json` are written. */
+  readonly outFolder: string;
+  /** Sessions whose KV cache each shard holds at once. */
+  readonly maxSessions: number;
+  /** Copy each shard's ranges instead of linking the checkpoint's file. */
+  readonly copy: boolean;
+  /** Asks the planner policy for the cuts. */
+  readonly plan: (outline: ModelOutline) => Promise<HookOutput<'splitPlanner', 'plan'>>;
+  readonly signal: AbortSignal;
+  /** Fraction done, 0 to 1, of the current stage. */
+  readonly progress: (fraction: number, message: string) => void;
+}
+
+/** Writes the stages of a model. A planner (a policy) says where to cut; a splitter cuts. */
+export interface Splitter {
+  readonly type: 'splitter';
+  readonly name: string;
+  readonly description: string;
+  /** Whether it can split this folder. Cheap: looks at names and `config.json`. */
+  accepts(modelFolder: string): Promise<boolean>;
+  /** Reads and checks everything; writes nothing. */
+  begin(context: SplitContext): Promise<unknown>;
+  /** Writes the stages into `outFolder`. */
+  main(context: SplitContext, begun: unknown): Promise<unknown>;
+  /** Computes identities and gives the plan; the caller writes `plan.json` last. */
+  finish(context: SplitContext, done: unknown): Promise<SplitPlan>;
+}
+
+export interface SplitterDefinition<Begun, Done>
+  extends Omit<Splitter, 'type' | 'begin' | 'main' | 'finish'> {
+  begin(context: SplitContext): Promise<Begun>;
+  main(context: SplitContext, begun: Begun): Promise<Done>;
+  finish(context: SplitContext, done: Done): Promise<SplitPlan>;
+}
+
+/** @throws {AiosError} SPEC_INVALID - a stage is missing */
+export function defineSplitter<Begun, Done>(definition: SplitterDefinition<Begun, Done>): Splitter {
+  for (const stage of ['accepts', 'begin', 'main', 'finish'] as const) {
+    if (typeof definition[stage] !== 'function') {
+      throw new AiosError(
+        'SPEC_INVALID',
+        `splitter '${definition.name}' needs the function ${stage}().`,
+      );
+    }
+  }
+  return Object.freeze({ ...definition, type: 'splitter' as const }) as Splitter;
+}
