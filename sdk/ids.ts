@@ -32,6 +32,21 @@ const idPattern = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const looseIdPattern = /^[A-Za-z0-9](?:[-_.A-Za-z0-9]*[A-Za-z0-9])?$/;
 const hashPattern = /^sha256:[0-9a-f]{64}$/;
 
+const versionedName = '[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?';
+const taggedVersion = '[A-Za-z0-9][A-Za-z0-9._+-]*-[A-Za-z0-9][A-Za-z0-9._+]*';
+const versionMaybeTagged = `(?:${taggedVersion}|[A-Za-z0-9][A-Za-z0-9._+]*)`;
+
+/** What the checks below accept, as regular expressions for JSON Schemas; lengths up to {@link maxIdLength}. */
+export const idPatterns = {
+  componentUri: `^(?=[^:]*\\.)${versionedName}:${taggedVersion}$`,
+  policyUri: `^${versionedName}:${versionMaybeTagged}$`,
+  vdagUri: `^${versionedName}:${versionMaybeTagged}$`,
+  blockId: idPattern.source,
+  clusterId: looseIdPattern.source,
+  nodeId: looseIdPattern.source,
+  contentHash: hashPattern.source,
+} as const;
+
 /** Longest identifier, in characters (as in DNS). */
 export const maxIdLength = 253;
 

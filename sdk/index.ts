@@ -25,12 +25,20 @@ export type {
   NodeSnapshot,
 } from './cluster.ts';
 export {
+  type Component,
+  type ComponentDefinition,
+  componentDocument,
+  defineComponent,
+} from './component.ts';
+export {
   AiosError,
   type ErrorCode,
   errorCodes,
   formatProblems,
   type Problem,
   type SerializedError,
+  SpecError,
+  VdagError,
 } from './errors.ts';
 export {
   type Assignment,
@@ -44,6 +52,8 @@ export {
 } from './hooks.ts';
 export * as ids from './ids.ts';
 export { defineInitContainer, type InitContainer, type InitContext } from './init-container.ts';
+export { documentKinds, documentSchema, type JsonSchema, toJsonSchema } from './json-schema.ts';
+export { nearest } from './nearest.ts';
 export type { Json, Packet, PacketFile } from './packet.ts';
 export {
   type AnyPolicy,
@@ -52,7 +62,31 @@ export {
   type PolicyContext,
   type PolicyDefinition,
 } from './policy.ts';
+export {
+  checkBlockAgainstComponent,
+  compileProtocol,
+  type Protocol,
+  type ProtocolCheck,
+  protocolFromFieldSchema,
+} from './protocol.ts';
 export { type SamplingParameters, samplingParameters } from './sampling.ts';
+export type { BlockSpec } from './spec/block.ts';
+export type { ClusterSpec, NodeSpec } from './spec/cluster.ts';
+export type { PolicyReference, ResourceAmounts } from './spec/common.ts';
+export type { ComponentSpec } from './spec/component.ts';
+export {
+  type DocumentKind,
+  type DocumentMode,
+  documentLimits,
+  type ReadContext,
+  type ReadResult,
+  readDocument,
+  readPlan,
+  resolveResources,
+} from './spec/index.ts';
+export type { SplitPlan } from './spec/plan.ts';
+export type { PolicySpec } from './spec/policy.ts';
+export type { VdagSpec } from './spec/vdag.ts';
 export { defineSplitter, type ModelOutline, type SplitContext, type Splitter } from './splitter.ts';
 export {
   checkTensor,
@@ -62,3 +96,11 @@ export {
   tensorDtypes,
 } from './tensor.ts';
 export { formatBytes, formatDuration, mebibyte, parseBytes, parseDurationMs } from './units.ts';
+export {
+  defineVdag,
+  findCycle,
+  graphEnds,
+  topologicalOrder,
+  type Vdag,
+  type VdagDefinition,
+} from './vdag.ts';

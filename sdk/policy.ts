@@ -20,6 +20,9 @@ export interface PolicyContext<Parameters, Settings> {
 
 type AnyAnswer<H extends HookName> = { [A in HookAction<H>]: HookAnswer<H, A> }[HookAction<H>];
 
+/** What a policy returns may be read-only, arrays inside included. */
+type ReadonlyDeep<T> = T extends object ? { readonly [K in keyof T]: ReadonlyDeep<T[K]> } : T;
+
 export interface PolicyDefinition<
   H extends HookName = HookName,
   Name extends string = string,
@@ -80,7 +83,16 @@ export function definePolicy<
   const Name extends string,
   P extends z.ZodType,
   S extends z.ZodType,
->(definition: PolicyDefinition<H, Name, P, S>): Policy<H, Name> {
+  // Inferred, so that `return { accept: true }` beside another answer keeps its literal.
+  const Answer extends ReadonlyDeep<AnyAnswer<H>>,
+>(
+  definition: Omit<PolicyDefinition<H, Name, P, S>, 'evaluate'> & {
+    readonly evaluate: (
+      input: HookInput<H>,
+      context: PolicyContext<z.output<P>, z.output<S>>,
+    ) => Answer;
+  },
+): Policy<H, Name> {
   const { hook, name, version, releaseTag = 'stable' } = definition;
   if (!Object.hasOwn(hooks, hook)) {
     throw new AiosError(
@@ -95,6 +107,6 @@ export function definePolicy<
     type: 'policy' as const,
     releaseTag,
     uri: uri as PolicyUri,
-    evaluate: definition.evaluate as Policy<H, Name>['evaluate'],
+    evaluate: definition.evaluate as unknown as Policy<H, Name>['evaluate'],
   });
 }

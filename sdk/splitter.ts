@@ -1,5 +1,6 @@
 import { AiosError } from './errors.ts';
-import type { HookOutput, LayerAmounts } from './hooks.ts';
+import type { LayerAmounts } from './hooks.ts';
+import type { ContentHash } from './ids.ts';
 import type { SplitPlan } from './spec/plan.ts';
 
 /** What a planner needs to know of a model before it is cut. */
@@ -22,8 +23,18 @@ export interface SplitContext {
   readonly maxSessions: number;
   /** Copy each shard's ranges instead of linking the checkpoint's file. */
   readonly copy: boolean;
-  /** Asks the planner policy for the cuts. */
-  readonly plan: (outline: ModelOutline) => Promise<HookOutput<'splitPlanner', 'plan'>>;
+  /** Longest prompt and answer together. Absent: as long as the model was made for. */
+  readonly contextTokens?: number;
+  /** URI of the planner policy, for the record. */
+  readonly planner: string;
+  /**
+   * Asks the planner policy where to cut, and checks its answer.
+   * @returns index of each shard's first layer, ascending from 0
+   * @throws {SplitError} SPLIT_INFEASIBLE, SPLIT_PLAN_INVALID
+   */
+  readonly plan: (outline: ModelOutline) => Promise<readonly number[]>;
+  /** Hashes a file's content once: the answer is kept by path, size, time and inode. */
+  readonly hashFile: (path: string, onBytes?: (bytes: number) => void) => Promise<ContentHash>;
   readonly signal: AbortSignal;
   /** Fraction done, 0 to 1, of the current stage. */
   readonly progress: (fraction: number, message: string) => void;

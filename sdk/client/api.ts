@@ -138,7 +138,7 @@ export interface PolicyEvaluation {
   readonly nowMs: number;
   readonly stateRevision: number;
   readonly inventoryRevision: number;
-  /** sha256 of the canonical JSON of the input. */
+  /** sha256 of the canonical JSON of the input, long parts standing as their own digest (`runtime/policy/digest.ts`). */
   readonly inputDigest: string;
   readonly output?: unknown;
   readonly error?: { readonly code: string; readonly message: string };

@@ -4,38 +4,46 @@ import * as ids from '../ids.ts';
 import { parseBytes } from '../units.ts';
 
 /** Lifts a checking function into a schema, so that its sentence becomes the problem's message. */
-function checkedBy<T extends string>(check: (text: string) => T, pattern?: string) {
-  const schema = z.string().transform((text, context): T => {
+function checkedBy<T extends string>(check: (text: string) => T, pattern: string) {
+  // The pattern is for the published JSON Schema; `check` says the same with a better sentence.
+  const text = z.string().meta({ pattern, maxLength: ids.maxIdLength });
+  return text.transform((value, context): T => {
     try {
-      return check(text);
+      return check(value);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: AiosError.from(error).message, input: text });
+      context.addIssue({ code: 'custom', message: AiosError.from(error).message, input: value });
       return z.NEVER;
     }
   });
-  return pattern ? schema.meta({ pattern }) : schema;
 }
 
-export const componentUri = checkedBy(ids.componentUri);
-export const policyUri = checkedBy(ids.policyUri);
-export const vdagUri = checkedBy(ids.vdagUri);
-export const blockId = checkedBy(ids.blockId);
-export const clusterId = checkedBy(ids.clusterId);
-export const nodeId = checkedBy(ids.nodeId);
-export const contentHash = checkedBy(ids.contentHash);
+export const componentUri = checkedBy(ids.componentUri, ids.idPatterns.componentUri);
+export const policyUri = checkedBy(ids.policyUri, ids.idPatterns.policyUri);
+export const vdagUri = checkedBy(ids.vdagUri, ids.idPatterns.vdagUri);
+export const blockId = checkedBy(ids.blockId, ids.idPatterns.blockId);
+export const clusterId = checkedBy(ids.clusterId, ids.idPatterns.clusterId);
+export const nodeId = checkedBy(ids.nodeId, ids.idPatterns.nodeId);
+export const contentHash = checkedBy(ids.contentHash, ids.idPatterns.contentHash);
 
 /** Free JSON under string keys. */
 export const jsonObject = z.record(z.string(), z.unknown());
 
+const byteText = z
+  .string()
+  .meta({ pattern: '^\\s*[0-9]+(\\.[0-9]+)?\\s*([bB]|[kKmMgGtT][iI]?[bB]?)?\\s*$' });
+
 /** Bytes as a number, or text such as `'512Mi'`; the output is bytes. */
-export const bytes = z.union([z.number().nonnegative(), z.string()]).transform((value, context) => {
-  try {
-    return parseBytes(value);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: AiosError.from(error).message, input: value });
-    return z.NEVER;
-  }
-});
+export const bytes = z
+  .union([z.number().nonnegative().max(Number.MAX_SAFE_INTEGER), byteText])
+  .transform((value, context) => {
+    if (typeof value === 'number') return Math.round(value);
+    try {
+      return parseBytes(value);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: AiosError.from(error).message, input: value });
+      return z.NEVER;
+    }
+  });
 
 /** A file in the artifact store. */
 export const artifactFile = z.strictObject({

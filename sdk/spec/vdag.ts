@@ -7,6 +7,8 @@ export const generationSpec = z.strictObject({
   files: z.array(artifactFile),
   contextTokens: z.number().int().positive(),
   vocabularySize: z.number().int().positive(),
+  /** Of one row of activations; the driver cuts a prefill into chunks by it. Absent: small chunks. */
+  hiddenSize: z.number().int().positive().optional(),
   endTokenIds: z.array(z.number().int().nonnegative()),
   beginTokenId: z.number().int().nonnegative().optional(),
   /** Labels of the shards, in order. */
