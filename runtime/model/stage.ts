@@ -90,4 +90,6 @@ export interface StageExecutorOptions {
   readonly threads: number;
   /** Whether ONNX Runtime's threads spin while idle. @default false */
   readonly spin?: boolean;
+  /** Once, when the thread that computes ended by itself: nothing works any more. Steps that wait were refused already. */
+  readonly onFailure?: (error: Error) => void;
 }

@@ -1,0 +1,76 @@
+import type { ModelOutline } from '../../../sdk/splitter.ts';
+import { frameLimits } from '../../dataplane/frame.ts';
+import type { CheckpointTensor } from '../checkpoint.ts';
+import type { LlamaConfig } from '../config.ts';
+import { cacheHeadSize } from './attention.ts';
+import {
+  embeddingTensors,
+  headTensors,
+  layerTensors,
+  type RequiredTensor,
+  type StageRange,
+} from './weights.ts';
+
+/** Measured: a process with gRPC, ONNX Runtime on its worker and a stage of no size takes 100 MiB; a little is kept for its heap. */
+const emptyInstanceBytes = 104 * 2 ** 20;
+const floatBytes = 4;
+
+const elements = (tensors: readonly RequiredTensor[]) =>
+  tensors.reduce(
+    (sum, { shape }) => sum + shape.reduce((product, dimension) => product * dimension, 1),
+    0,
+  );
+
+/** Linear weights and norms are widened to float32 when they are loaded. */
+const widenedBytes = (tensors: readonly RequiredTensor[]) => elements(tensors) * floatBytes;
+
+/** Rotary tables, and the largest intermediate results of one prefill chunk. */
+function scratchBytes(config: LlamaConfig, contextTokens: number): number {
+  const rows = Math.max(1, Math.floor(frameLimits.prefillChunkBytes / (config.hiddenSize * 4)));
+  const chunk = Math.min(rows, contextTokens);
+  const scores = config.heads * contextTokens;
+  const rowFloats = 3 * config.intermediateSize + 4 * config.hiddenSize + scores;
+  const rotary = contextTokens * config.headSize;
+  return (chunk * rowFloats + config.vocabularySize + rotary) * floatBytes;
+}
+
+export interface OutlineOptions {
+  readonly name: string;
+  readonly config: LlamaConfig;
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  readonly contextTokens: number;
+  readonly maxSessions: number;
+}
+
+/** What each part of the model takes in memory. */
+export function outlineLlama(options: OutlineOptions): ModelOutline {
+  const { name, config, tensors, contextTokens, maxSessions } = options;
+  const kvFloats = 2 * config.keyValueHeads * cacheHeadSize(config) * contextTokens * maxSessions;
+  return {
+    name,
+    architecture: config.architecture,
+    contextTokens,
+    layers: Array.from({ length: config.layerCount }, (_, layer) => ({
+      residentBytes: widenedBytes(layerTensors(config, layer)),
+      kvBytes: kvFloats * floatBytes,
+    })),
+    // Looked up as it lies, and only the rows are widened.
+    embeddingBytes: embeddingTensors(config).reduce(
+      (sum, tensor) => sum + (tensors.get(tensor.name)?.lengthBytes ?? 0),
+      0,
+    ),
+    headBytes: widenedBytes(headTensors(config)),
+    overheadBytes: emptyInstanceBytes + scratchBytes(config, contextTokens),
+  };
+}
+
+/** Sums of an outline over one stage. */
+export function stageAmounts(outline: ModelOutline, range: StageRange) {
+  const layers = outline.layers.slice(range.firstLayer, range.lastLayer + 1);
+  const ends =
+    (range.hasEmbedding ? outline.embeddingBytes : 0) + (range.hasHead ? outline.headBytes : 0);
+  return {
+    residentBytes: layers.reduce((sum, layer) => sum + layer.residentBytes, ends),
+    kvBytes: layers.reduce((sum, layer) => sum + layer.kvBytes, 0),
+  };
+}

@@ -1,0 +1,124 @@
+import { bytes, float, integer, message, packed, string } from './wire.ts';
+
+/** `TensorProto.DataType` numbers, of the types used here. */
+export const onnxTypes = { float32: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
+export type OnnxType = keyof typeof onnxTypes;
+
+/** A tensor whose bytes lie in a file beside the graph, at any offset. */
+export interface ExternalData {
+  readonly location: string;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+export interface OnnxInitializer {
+  readonly name: string;
+  readonly type: OnnxType;
+  /** `[]` is a scalar. */
+  readonly shape: readonly number[];
+  /** Little-endian bytes inside the graph, or a place outside it. */
+  readonly data: Uint8Array | ExternalData;
+}
+
+export interface OnnxValue {
+  readonly name: string;
+  readonly type: OnnxType;
+  /** A number, or the name of a dimension known only when the graph runs. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** `{ i: 1 }` is an integer, `{ f: 1 }` a float: ONNX tells them apart, JavaScript does not. */
+export type OnnxAttribute = { readonly i: number } | { readonly f: number };
+
+export interface OnnxNode {
+  readonly name: string;
+  readonly operator: string;
+  /** `''` is ONNX's own set. */
+  readonly domain: '' | 'com.microsoft';
+  readonly inputs: readonly string[];
+  /** An empty name is an optional output left out. */
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>;
+}
+
+export interface OnnxGraph {
+  readonly name: string;
+  readonly nodes: readonly OnnxNode[];
+  readonly initializers: readonly OnnxInitializer[];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+}
+
+// Old enough for every runtime since 2022, new enough for bfloat16 casts.
+const irVersion = 8;
+const opsets = [
+  { domain: '', version: 17 },
+  { domain: 'com.microsoft', version: 1 },
+];
+
+function encodeAttribute(name: string, value: OnnxAttribute): Uint8Array {
+  return 'i' in value
+    ? message(string(1, name), integer(3, value.i), integer(20, 2))
+    : message(string(1, name), float(2, value.f), integer(20, 1));
+}
+
+function encodeNode(node: OnnxNode): Uint8Array {
+  return message(
+    ...node.inputs.map((input) => string(1, input)),
+    ...node.outputs.map((output) => string(2, output)),
+    string(3, node.name),
+    string(4, node.operator),
+    ...Object.entries(node.attributes).map(([name, value]) =>
+      bytes(5, encodeAttribute(name, value)),
+    ),
+    string(7, node.domain),
+  );
+}
+
+function encodeInitializer({ name, type, shape, data }: OnnxInitializer): Uint8Array {
+  const head = message(packed(1, shape), integer(2, onnxTypes[type]), string(8, name));
+  if (data instanceof Uint8Array) return message(head, bytes(9, data));
+  const entries = {
+    location: data.location,
+    offset: String(data.offsetBytes),
+    length: String(data.lengthBytes),
+  };
+  return message(
+    head,
+    ...Object.entries(entries).map(([entry, value]) =>
+      bytes(13, message(string(1, entry), string(2, value))),
+    ),
+    integer(14, 1),
+  );
+}
+
+function encodeValue({ name, type, shape }: OnnxValue): Uint8Array {
+  const dimensions = shape.map((size) =>
+    bytes(1, typeof size === 'number' ? integer(1, size) : string(2, size)),
+  );
+  const tensor = message(integer(1, onnxTypes[type]), bytes(2, message(...dimensions)));
+  return message(string(1, name), bytes(2, bytes(1, tensor)));
+}
+
+/**
+ * Encodes a graph as an ONNX model file.
+ *
+ * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for the field numbers
+ */
+export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
+  const encoded = message(
+    ...graph.nodes.map((node) => bytes(1, encodeNode(node))),
+    string(2, graph.name),
+    ...graph.initializers.map((initializer) => bytes(5, encodeInitializer(initializer))),
+    ...graph.inputs.map((value) => bytes(11, encodeValue(value))),
+    ...graph.outputs.map((value) => bytes(12, encodeValue(value))),
+  );
+  return message(
+    integer(1, irVersion),
+    string(2, 'aios'),
+    bytes(7, encoded),
+    ...opsets.map(({ domain, version }) =>
+      bytes(8, message(string(1, domain), integer(2, version))),
+    ),
+  );
+}

@@ -1,0 +1,7 @@
+import type { Splitter } from '../../../sdk/splitter.ts';
+import { llamaSplitter } from './llama.ts';
+
+/** The first that accepts a folder splits it. */
+export const splitters: readonly Splitter[] = [llamaSplitter];
+
+export { llamaSplitter };
