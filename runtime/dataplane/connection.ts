@@ -47,7 +47,7 @@ export interface InstanceConnection {
   link(): Promise<FrameLink>;
   /**
    * Holds the instance's lease: sends a heartbeat every second until closed.
-   * `onDown` is called once when the stream ends.
+   * `onDown` is called once when the stream ends, unless `close` ended it.
    */
   attach(listeners: { onReport(status: InstanceSelfStatus): void; onDown(error: Error): void }): {
     drain(): void;
@@ -57,6 +57,7 @@ export interface InstanceConnection {
   infer(
     packet: Packet,
     options: {
+      /** A point in time: Unix milliseconds. */
       readonly deadlineMs: number;
       readonly signal: AbortSignal;
       readonly parameters?: Readonly<Record<string, unknown>>;
@@ -72,5 +73,6 @@ export interface ConnectOptions {
   readonly peerId: string;
   /** From `mintTicket(secret, peerId)`, or from the session's route. */
   readonly ticket: string;
+  /** Until the stream stands and HELLO has come. @default 5000 */
   readonly connectTimeoutMs?: number;
 }

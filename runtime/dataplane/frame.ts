@@ -24,6 +24,17 @@ export const frameDtypes = {
 } as const;
 export type FrameDtype = keyof typeof frameDtypes;
 
+/** Bytes per element. */
+export const frameDtypeBytes: Readonly<Record<FrameDtype, number>> = {
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  int32: 4,
+  int64: 8,
+  int8: 1,
+  uint8: 1,
+};
+
 /** What streams between shards. Absent fields are 0, false or empty on the wire. */
 export interface Frame {
   readonly type: FrameType;
@@ -42,6 +53,21 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
+/** Every field absent but the type: spread it and set what the frame says. */
+export const emptyFrame = (type: FrameType): Frame => ({
+  type,
+  session: '',
+  sequence: 0,
+  position: 0,
+  rows: 0,
+  shape: [],
+  sample: false,
+  token: 0,
+  credit: 0,
+  timings: [],
+  payload: new Uint8Array(0),
+});
+
 /** One instance a session passes through, in order. Made by the driver, which alone knows the secrets. */
 export interface RouteHop {
   readonly instanceId: string;
@@ -56,6 +82,7 @@ export interface OpenPayload {
   readonly driverId: string;
   /** The receiver's own hop first; each shard forwards the rest. */
   readonly route: readonly RouteHop[];
+  /** A point in time: Unix milliseconds. */
   readonly deadlineMs: number;
   readonly promptTokens: readonly number[];
   readonly sampling: SamplingParameters & { readonly seed: number };
@@ -82,6 +109,11 @@ export const frameLimits = {
   maxFrameBytes: 4 * 2 ** 20,
   initialCredit: 64,
   maxSessionBytes: 64,
+  maxShapeSizes: 8,
+  /** Two a shard, so at most 64 shards. */
+  maxTimings: 128,
+  /** `promptTokens` of OPEN and every other JSON payload. */
+  maxJsonBytes: 2 * 2 ** 20,
   /** Activations of one prefill chunk aim to stay under this. */
   prefillChunkBytes: 256 * 2 ** 10,
 } as const;

@@ -1,0 +1,39 @@
+export { connectInstance, type FlowConnection } from './connect-instance.ts';
+export type {
+  ConnectOptions,
+  FrameLink,
+  InstanceConnection,
+  InstanceSelfStatus,
+} from './connection.ts';
+export {
+  emptyFrame,
+  type Frame,
+  type FrameDtype,
+  type FrameType,
+  frameDtypeBytes,
+  frameDtypes,
+  frameLimits,
+  frameTypes,
+  type HelloPayload,
+  type OpenPayload,
+  type RouteHop,
+  type TokenPayload,
+} from './frame.ts';
+export { type DecodedFrame, decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
+export { fromStatus, toStatus } from './grpc-status.ts';
+export { readJson } from './hello.ts';
+export {
+  type FlowLink,
+  type FrameLinkOptions,
+  jsonBytes,
+  type MessageStream,
+  openFrameLink,
+} from './link.ts';
+export {
+  type Attachment,
+  type InstanceHandlers,
+  type InstanceServer,
+  type ServeOptions,
+  serveInstance,
+} from './serve.ts';
+export { checkTicket, mintTicket } from './ticket.ts';

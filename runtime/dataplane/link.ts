@@ -1,0 +1,274 @@
+import { type AiosError, DataPlaneError } from '../../sdk/errors.ts';
+import type { FrameLink } from './connection.ts';
+import { createCreditWindow } from './credit-window.ts';
+import { emptyFrame, type Frame, type FrameType, frameLimits, type HelloPayload } from './frame.ts';
+import { decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
+import { parseHello } from './hello.ts';
+import { createSendQueue } from './send-queue.ts';
+
+/** A duplex of whole messages: a grpc-js stream of either side, or a test's pair in memory. */
+export interface MessageStream {
+  write(message: Buffer): boolean;
+  end(): void;
+  on(event: 'data', listener: (message: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'drain' | 'end' | 'close', listener: () => void): unknown;
+}
+
+export interface FrameLinkOptions {
+  readonly stream: MessageStream;
+  readonly selfId: string;
+  /** Who it must be: what the peer's ticket proved. Absent: whoever HELLO says. */
+  readonly expectedPeerId?: string;
+  /** Ends the stream with this error's status. */
+  readonly abort: (error: AiosError) => void;
+  /** What the stream's own failure means. */
+  readonly toError: (error: Error) => AiosError;
+  /** @default 5000 */
+  readonly helloTimeoutMs?: number;
+  /** Frames the peer may send before it waits for grants. @default 64 */
+  readonly initialCredit?: number;
+  /** Frames that may wait for credit before `send` refuses. @default 256 */
+  readonly maxQueuedFrames?: number;
+}
+
+/** What an instance needs of a link beyond the contract. */
+export interface FlowLink extends FrameLink {
+  /** Whether a frame given now would leave at once. */
+  readonly sendable: boolean;
+  readonly up: boolean;
+  readonly longestQueueFrames: number;
+  /** After every time `sendable` became true again. */
+  onSendable(listener: () => void): void;
+  /** A frame that could not be read. Without a listener the link answers it with FAIL itself. */
+  onMalformed(listener: (error: AiosError, session: string) => void): void;
+}
+
+/** CLOSE and FAIL free memory: they overtake what waits, and do not wait for credit. */
+const isUrgent = (type: FrameType) => type === 'close' || type === 'fail';
+
+/**
+ * Speaks the frame protocol over a stream: HELLO, credit, a bounded queue, back-pressure, counters. Frames that cannot be
+ * read are answered with FAIL and the link goes on; a peer that overruns its credit ends it.
+ *
+ * @returns the link, once the peer's HELLO has come
+ * @throws {AiosError} SHARD_UNAVAILABLE - no HELLO in time; UNAUTHENTICATED, UNSUPPORTED - the wrong one
+ */
+export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
+  const { stream, selfId, abort, toError } = options;
+  const initialCredit = options.initialCredit ?? frameLimits.initialCredit;
+  let peerId = options.expectedPeerId ?? 'an unknown peer';
+  const window = createCreditWindow(initialCredit);
+  const queue = createSendQueue(() => peerId, options.maxQueuedFrames ?? 256);
+  const counters = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0, payloadCopies: 0 };
+
+  let greeted = false;
+  let down: AiosError | undefined;
+  let writable = true;
+  let blocked = false;
+  const early: Frame[] = [];
+  let deliver: ((frame: Frame) => void) | undefined;
+  const downListeners: ((error: Error) => void)[] = [];
+  const sendableListeners: (() => void)[] = [];
+  let onMalformed: ((error: AiosError, session: string) => void) | undefined;
+
+  const write = (message: Buffer) => {
+    counters.bytesOut += message.length;
+    counters.framesOut += 1;
+    writable = stream.write(message);
+    blocked ||= !isSendable();
+  };
+  const flush = () => {
+    while (writable && window.sendable > 0) {
+      const message = queue.shift();
+      if (!message) break;
+      window.sent();
+      write(message);
+    }
+    if (blocked && isSendable()) {
+      blocked = false;
+      for (const listener of sendableListeners) listener();
+    }
+  };
+  const isSendable = () => !down && writable && window.sendable > 0 && queue.length === 0;
+
+  const post = (frame: Omit<Frame, 'payload'>, message: () => Buffer) => {
+    if (down) {
+      throw new DataPlaneError(
+        'SHARD_UNAVAILABLE',
+        `session '${frame.session}': the link to '${peerId}' is down: ${down.message}`,
+        { cause: down },
+      );
+    }
+    if (isUrgent(frame.type)) {
+      const unheardOf = queue.drop(frame.session);
+      if (unheardOf && frame.type === 'close') return;
+      window.sent();
+      write(message());
+    } else {
+      queue.push({ type: frame.type, session: frame.session, message: message() });
+      flush();
+      blocked ||= queue.length > 0;
+    }
+  };
+  const send = (frame: Frame) => post(frame, () => encodeFrame(frame));
+
+  const grant = () => {
+    const credit = window.release();
+    if (credit > 0 && !down) write(encodeFrame({ ...emptyFrame('credit'), credit }));
+  };
+
+  const refuse = (error: AiosError, session: string) => {
+    if (onMalformed) onMalformed(error, session);
+    else send({ ...emptyFrame('fail'), session, payload: jsonBytes(error.serialize()) });
+    grant();
+  };
+
+  const accept = (message: Buffer) => {
+    counters.bytesIn += message.length;
+    counters.framesIn += 1;
+    let frame: Frame;
+    try {
+      const decoded = decodeFrame(message);
+      frame = decoded.frame;
+      if (decoded.payloadCopied && frame.dtype !== undefined) counters.payloadCopies += 1;
+    } catch (error) {
+      window.received();
+      return refuse(error as AiosError, String((error as AiosError).details.session ?? ''));
+    }
+    if (frame.type === 'credit') {
+      window.granted(frame.credit);
+      return flush();
+    }
+    if (!window.received() && !isUrgent(frame.type)) {
+      return end(
+        new DataPlaneError(
+          'FRAME_OUT_OF_ORDER',
+          `'${peerId}' sent more frames than it was granted (${initialCredit} at first). Wait for CREDIT.`,
+        ),
+      );
+    }
+    if (deliver) deliver(frame);
+    else early.push(frame);
+  };
+
+  const end = (error: AiosError) => {
+    if (down) return;
+    goDown(error);
+    abort(error);
+  };
+  const goDown = (error: AiosError) => {
+    if (down) return;
+    down = error;
+    queue.clear();
+    for (const listener of downListeners) listener(error);
+  };
+
+  const link: FlowLink = {
+    get peerId() {
+      return peerId;
+    },
+    send,
+    sendInPlace: (frame, buffer, payloadOffset) =>
+      post(frame, () => encodeInPlace(frame, buffer, payloadOffset)),
+    onFrame(listener) {
+      deliver = listener;
+      for (const frame of early.splice(0)) listener(frame);
+    },
+    grant,
+    onDown(listener) {
+      if (down) listener(down);
+      else downListeners.push(listener);
+    },
+    onSendable: (listener) => sendableListeners.push(listener),
+    onMalformed: (listener) => {
+      onMalformed = listener;
+    },
+    get up() {
+      return down === undefined;
+    },
+    get sendable() {
+      return isSendable();
+    },
+    get queuedFrames() {
+      return queue.length;
+    },
+    get longestQueueFrames() {
+      return queue.longest;
+    },
+    get bytesIn() {
+      return counters.bytesIn;
+    },
+    get bytesOut() {
+      return counters.bytesOut;
+    },
+    get framesIn() {
+      return counters.framesIn;
+    },
+    get framesOut() {
+      return counters.framesOut;
+    },
+    get payloadCopies() {
+      return counters.payloadCopies;
+    },
+    close() {
+      if (down) return;
+      goDown(new DataPlaneError('CLOSED', `the link to '${peerId}' was closed.`));
+      stream.end();
+    },
+  };
+
+  const hello: HelloPayload = {
+    version: 1,
+    peerId: selfId,
+    credit: initialCredit,
+    maxFrameBytes: frameLimits.maxFrameBytes,
+  };
+
+  return new Promise((resolve, reject) => {
+    const timeoutMs = options.helloTimeoutMs ?? 5000;
+    const late = () =>
+      end(
+        new DataPlaneError(
+          'SHARD_UNAVAILABLE',
+          `'${peerId}' did not say HELLO within ${timeoutMs} ms. Check that it runs.`,
+        ),
+      );
+    const timer = setTimeout(late, timeoutMs);
+    downListeners.push((error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    stream.on('data', (message) => {
+      if (down) return;
+      if (greeted) return accept(message);
+      try {
+        const said = parseHello(message, options.expectedPeerId);
+        greeted = true;
+        clearTimeout(timer);
+        peerId = said.peerId;
+        window.granted(said.credit);
+        blocked = !isSendable();
+        resolve(link);
+      } catch (error) {
+        end(error as AiosError);
+      }
+    });
+    stream.on('drain', () => {
+      writable = true;
+      flush();
+    });
+    const ended = () =>
+      goDown(new DataPlaneError('SHARD_UNAVAILABLE', `'${peerId}' ended the stream.`));
+    stream.on('error', (error) => goDown(toError(error)));
+    stream.on('end', () => {
+      ended();
+      stream.end();
+    });
+    stream.on('close', ended);
+    writable = stream.write(encodeFrame({ ...emptyFrame('hello'), payload: jsonBytes(hello) }));
+  });
+}
+
+/** @returns the value as the JSON payload of a frame */
+export const jsonBytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));

@@ -1,0 +1,3 @@
+export { createShardHost, type ShardHostOptions } from './shard-host.ts';
+export { processStartTime } from './start-time.ts';
+export type { Workload } from './workload.ts';

@@ -1,0 +1,347 @@
+import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
+import {
+  emptyFrame,
+  type FlowLink,
+  type Frame,
+  frameLimits,
+  jsonBytes,
+  type OpenPayload,
+  type RouteHop,
+  type TokenPayload,
+} from '../dataplane/index.ts';
+import { outputHeadroomBytes, type StageExecutor, type StepResult } from '../model/stage.ts';
+import { createNextHops, type NextHopsOptions } from './next-hops.ts';
+import { parseOpen, type StageShape } from './open-payload.ts';
+import { type ShardSession, takeStep } from './shard-session.ts';
+import { createShardTally } from './shard-tally.ts';
+import { createTurns } from './turns.ts';
+import type { Workload } from './workload.ts';
+
+/** One step computes, the next already waits on the worker: it never idles between two. */
+const stepsUnderWay = 2;
+const maxTimerMs = 2 ** 31 - 1;
+
+export interface ShardHostOptions {
+  readonly instanceId: string;
+  readonly stage: StageShape;
+  readonly executor: StageExecutor;
+  readonly connect?: NextHopsOptions['connect'];
+}
+
+/**
+ * Serves one stage to drivers and to the shards beside it: `proto/README.md` states the protocol. A session belongs to the
+ * stream that opened it. However it ends, its slot is freed here at once, CLOSE goes on to the shards after, and FAIL goes
+ * back to the shards before and to the driver.
+ */
+export function createShardHost(options: ShardHostOptions): Workload {
+  const { instanceId, stage, executor } = options;
+  const isFirst = stage.index === 0;
+  const isLast = stage.index === stage.count - 1;
+  const shard = `shard ${stage.index + 1} of ${stage.count} ('${instanceId}')`;
+  const sessions = new Map<string, ShardSession>();
+  /** Newest incoming stream of each peer. */
+  const peers = new Map<string, FlowLink>();
+  const tally = createShardTally();
+  let refusal: DataPlaneError | undefined;
+  let drained: (() => void) | undefined;
+
+  const nextHops = createNextHops({
+    selfId: instanceId,
+    onLink: (link) => attend(link),
+    ...(options.connect ? { connect: options.connect } : {}),
+  });
+  const turns = createTurns<ShardSession>({
+    limit: stepsUnderWay,
+    canGo: (session) =>
+      isLast ? session.driver?.sendable === true : session.next?.sendable === true,
+    go: async (session) => {
+      await runStep(session);
+      return !session.ended && session.waiting.length > 0;
+    },
+  });
+
+  function attend(link: FlowLink): void {
+    tally.linkOpened(link);
+    link.onSendable(turns.advance);
+    link.onMalformed((error, id) => {
+      const session = sessions.get(id);
+      if (session && belongsTo(session, link)) fail(session, error);
+      else tell(link, id, 'fail', error);
+    });
+    link.onDown((error) => {
+      tally.linkDown(link);
+      if (peers.get(link.peerId) === link) peers.delete(link.peerId);
+      for (const session of sessions.values()) {
+        if (belongsTo(session, link)) fail(session, lost(session, link, error), link);
+      }
+    });
+    link.onFrame((frame) => {
+      try {
+        receive(link, frame);
+      } catch (error) {
+        refuse(link, frame, AiosError.from(error));
+      }
+    });
+  }
+
+  const belongsTo = (session: ShardSession, link: FlowLink) =>
+    session.upstream === link || session.driver === link || session.next === link;
+
+  const lost = (session: ShardSession, link: FlowLink, cause: Error): AiosError =>
+    link === session.driver
+      ? new DataPlaneError('CANCELLED', `session '${session.id}': its driver went away.`, { cause })
+      : new DataPlaneError(
+          'SHARD_UNAVAILABLE',
+          `session '${session.id}': ${shard} lost its stream ${link === session.next ? 'to' : 'from'} '${link.peerId}'. Ask again: the block is being healed.`,
+          { cause, details: { instanceId: link.peerId } },
+        );
+
+  function receive(link: FlowLink, frame: Frame): void {
+    const session = sessions.get(frame.session);
+    switch (frame.type) {
+      case 'open':
+        openSession(link, frame);
+        break;
+      case 'step':
+        queueStep(link, frame, session);
+        // Granted when it was computed and sent on: a slow shard after this one slows down the one before.
+        return;
+      case 'close':
+        if (session && (session.upstream === link || session.driver === link)) end(session, link);
+        break;
+      case 'fail':
+        if (session && belongsTo(session, link)) fail(session, failureOf(frame), link);
+        break;
+      default:
+        throw new DataPlaneError(
+          'FRAME_OUT_OF_ORDER',
+          `session '${frame.session}': ${shard} takes no ${frame.type.toUpperCase()} frames.`,
+        );
+    }
+    link.grant();
+  }
+
+  /** Answers a frame that breaks the rules; the session it names ends, if it is the sender's. */
+  function refuse(link: FlowLink, frame: Frame, error: AiosError): void {
+    const session = sessions.get(frame.session);
+    if (session && belongsTo(session, link)) fail(session, error);
+    else tell(link, frame.session, 'fail', error);
+    link.grant();
+  }
+
+  function openSession(upstream: FlowLink, frame: Frame): void {
+    const id = frame.session;
+    if (refusal) throw refusal;
+    if (id === '' || frame.sequence !== 0) {
+      throw new DataPlaneError(
+        'FRAME_OUT_OF_ORDER',
+        `session '${id}': OPEN needs a session id and sequence 0, got sequence ${frame.sequence}.`,
+      );
+    }
+    if (sessions.has(id)) {
+      throw new DataPlaneError('SESSION_EXISTS', `session '${id}' is already open at ${shard}.`);
+    }
+    const open = parseOpen(frame, stage, instanceId);
+    const driver = isFirst || isLast ? peers.get(open.driverId) : undefined;
+    if (isFirst ? driver !== upstream : isLast && !driver) {
+      throw new DataPlaneError(
+        'SHARD_UNAVAILABLE',
+        `session '${id}': driver '${open.driverId}' holds no stream to ${shard}. Open one before the session.`,
+      );
+    }
+    if (sessions.size >= stage.maxSessions) {
+      throw new DataPlaneError(
+        'BUSY',
+        `session '${id}': all ${stage.maxSessions} slots of ${shard} are taken. Try again in a second.`,
+        { details: { retryAfterMs: 1000 } },
+      );
+    }
+    executor.open(id, { promptTokens: open.promptTokens, sampling: open.sampling });
+    const session: ShardSession = {
+      id,
+      upstream,
+      driver,
+      next: undefined,
+      deadline: setTimeout(
+        () => expire(session),
+        Math.min(Math.max(0, open.deadlineMs - Date.now()), maxTimerMs),
+      ),
+      nextSequence: 1,
+      nextPosition: 0,
+      nextAnswer: 0,
+      waiting: [],
+      running: false,
+      ended: false,
+    };
+    sessions.set(id, session);
+    tally.sessionOpened(sessions.size);
+    const [, next] = open.route;
+    if (next) void extend(session, next, open, frame);
+    else session.driver?.send(answer(session, 'opened'));
+  }
+
+  /** Takes the session on to the next shard. */
+  async function extend(
+    session: ShardSession,
+    hop: RouteHop,
+    open: OpenPayload,
+    frame: Frame,
+  ): Promise<void> {
+    try {
+      const next = await nextHops.link(hop);
+      if (session.ended) return;
+      next.send({ ...frame, payload: jsonBytes({ ...open, route: open.route.slice(1) }) });
+      session.next = next;
+      turns.advance();
+    } catch (error) {
+      fail(session, AiosError.from(error, 'SHARD_UNAVAILABLE'));
+    }
+  }
+
+  function queueStep(link: FlowLink, frame: Frame, session: ShardSession | undefined): void {
+    if (session?.upstream !== link) {
+      throw new DataPlaneError(
+        'SESSION_UNKNOWN',
+        `session '${frame.session}' is not open at ${shard} for '${link.peerId}'. Send OPEN first.`,
+      );
+    }
+    takeStep(session, stage, frame);
+    session.waiting.push({ frame, arrivedAtMs: performance.now() });
+    tally.stepQueued();
+    turns.enter(session);
+  }
+
+  /** Never rejects: whatever fails, fails the session. */
+  async function runStep(session: ShardSession): Promise<void> {
+    const step = session.waiting.shift();
+    if (!step) return;
+    tally.stepLeftQueue();
+    const { session: id, position, rows, payload, sample } = step.frame;
+    try {
+      const result = await executor.step({ session: id, position, rows, input: payload, sample });
+      tally.stepDone(id, result.computeNs);
+      if (!session.ended) passOn(session, step.frame, result, performance.now() - step.arrivedAtMs);
+    } catch (error) {
+      fail(session, AiosError.from(error));
+    }
+    session.upstream.grant();
+  }
+
+  function passOn(session: ShardSession, frame: Frame, result: StepResult, tookMs: number): void {
+    const computeNs = Math.round(result.computeNs);
+    const waitNs = Math.max(0, Math.round(tookMs * 1e6) - computeNs);
+    const timings = [...frame.timings, computeNs, waitNs].slice(0, frameLimits.maxTimings);
+    if (result.type === 'activations') {
+      const { payload: _input, ...head } = frame;
+      const shape = [frame.rows, stage.hiddenSize];
+      session.next?.sendInPlace(
+        { ...head, dtype: 'float32', shape, timings },
+        result.buffer,
+        outputHeadroomBytes,
+      );
+    } else if (result.type === 'token') {
+      const { token, logprob, top } = result;
+      session.driver?.send({
+        ...answer(session, 'token'),
+        position: frame.position + frame.rows,
+        token,
+        timings,
+        ...(logprob === undefined
+          ? {}
+          : { payload: jsonBytes({ logprob, top: top ?? [] } satisfies TokenPayload) }),
+      });
+      tally.tokenSent();
+    }
+  }
+
+  const answer = (session: ShardSession, type: 'opened' | 'token'): Frame => {
+    const sequence = session.nextAnswer;
+    session.nextAnswer += 1;
+    return { ...emptyFrame(type), session: session.id, sequence };
+  };
+
+  const expire = (session: ShardSession) =>
+    fail(
+      session,
+      new DataPlaneError(
+        'DEADLINE_EXCEEDED',
+        `session '${session.id}': its deadline passed at ${shard}. Allow more time or ask for less.`,
+      ),
+    );
+
+  /** Frees the session here and in the shards after. @param origin - the stream that said so, which need not be told */
+  function end(session: ShardSession, origin?: FlowLink): void {
+    if (session.ended) return;
+    session.ended = true;
+    sessions.delete(session.id);
+    clearTimeout(session.deadline);
+    executor.closeSession(session.id);
+    turns.leave(session);
+    for (const _step of session.waiting.splice(0)) {
+      tally.stepLeftQueue();
+      session.upstream.grant();
+    }
+    tally.sessionClosed();
+    if (session.next && session.next !== origin) tell(session.next, session.id, 'close');
+    turns.advance();
+    if (sessions.size === 0) drained?.();
+  }
+
+  /** Ends the session and tells the shard before and the driver why. */
+  function fail(session: ShardSession, error: AiosError, origin?: FlowLink): void {
+    if (session.ended) return;
+    end(session, origin);
+    for (const link of new Set([session.driver, session.upstream])) {
+      if (link && link !== origin) tell(link, session.id, 'fail', error);
+    }
+  }
+
+  function tell(link: FlowLink, id: string, type: 'fail' | 'close', error?: AiosError): void {
+    if (!link.up) return;
+    const payload = error ? { payload: jsonBytes(error.serialize()) } : {};
+    link.send({ ...emptyFrame(type), session: id, ...payload });
+  }
+
+  return {
+    get emptyResidentBytes() {
+      return executor.emptyResidentBytes;
+    },
+    acceptLink(link) {
+      peers.set(link.peerId, link);
+      attend(link);
+    },
+    // biome-ignore lint/correctness/useYield: a shard answers no packets, it only says so
+    async *infer() {
+      throw new AiosError(
+        'UNSUPPORTED',
+        `${shard} is part of a model and takes no packets. Ask the model's vDAG.`,
+      );
+    },
+    counters: () => tally.read(sessions.size),
+    async drain() {
+      refusal = new DataPlaneError('SHARD_UNAVAILABLE', `${shard} is ending. Ask again.`);
+      if (sessions.size === 0) return;
+      await new Promise<void>((resolve) => {
+        drained = resolve;
+      });
+    },
+    async close() {
+      refusal = new DataPlaneError('SHARD_UNAVAILABLE', `${shard} was stopped. Ask again.`);
+      for (const session of sessions.values()) fail(session, refusal);
+      await executor.close();
+      nextHops.close();
+    },
+  };
+}
+
+function failureOf({ session, payload }: Frame): AiosError {
+  try {
+    return AiosError.deserialize(JSON.parse(Buffer.from(payload).toString()));
+  } catch (cause) {
+    return new DataPlaneError(
+      'SHARD_UNAVAILABLE',
+      `session '${session}': a shard failed and did not say why.`,
+      { cause },
+    );
+  }
+}

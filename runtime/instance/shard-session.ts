@@ -1,0 +1,75 @@
+import { DataPlaneError } from '../../sdk/errors.ts';
+import type { FlowLink, Frame } from '../dataplane/index.ts';
+import { assertTokens, type StageShape } from './open-payload.ts';
+
+/** A STEP that came and was not computed yet. */
+export interface WaitingStep {
+  readonly frame: Frame;
+  readonly arrivedAtMs: number;
+}
+
+/** What a shard knows of one session. */
+export interface ShardSession {
+  readonly id: string;
+  /** Where its frames come from: the driver, or the shard before. */
+  readonly upstream: FlowLink;
+  /** The driver's own stream to this instance: to the first shard and to the last. */
+  readonly driver: FlowLink | undefined;
+  /** The shard after; absent in the last one and until it is connected. */
+  next: FlowLink | undefined;
+  readonly deadline: NodeJS.Timeout;
+  /** Sequence of the next frame from upstream; OPEN was 0. */
+  nextSequence: number;
+  /** Tokens it will hold when every step that came is done. */
+  nextPosition: number;
+  /** Sequence of the next frame to the driver: OPENED is 0. */
+  nextAnswer: number;
+  readonly waiting: WaitingStep[];
+  running: boolean;
+  ended: boolean;
+}
+
+/**
+ * Checks a STEP against the stage and its session, and counts it.
+ *
+ * @throws {DataPlaneError} FRAME_OUT_OF_ORDER, TENSOR_MISMATCH, CONTEXT_LENGTH_EXCEEDED
+ */
+export function takeStep(session: ShardSession, stage: StageShape, frame: Frame): void {
+  const { sequence, position, rows, dtype, shape, payload } = frame;
+  const subject = `session '${session.id}': step ${sequence} at shard ${stage.index}`;
+  if (sequence !== session.nextSequence) {
+    const what = sequence < session.nextSequence ? 'came twice' : 'leaves a gap';
+    throw new DataPlaneError(
+      'FRAME_OUT_OF_ORDER',
+      `${subject} ${what}: expected sequence ${session.nextSequence}.`,
+    );
+  }
+  if (position !== session.nextPosition) {
+    throw new DataPlaneError(
+      'FRAME_OUT_OF_ORDER',
+      `${subject} begins at position ${position}; the session holds ${session.nextPosition} tokens, so ${session.nextPosition} is next.`,
+    );
+  }
+  const expected = stage.hasEmbedding
+    ? { dtype: 'int32', shape: [rows] }
+    : { dtype: 'float32', shape: [rows, stage.hiddenSize] };
+  if (rows < 1 || dtype !== expected.dtype || shape.join() !== expected.shape.join()) {
+    throw new DataPlaneError(
+      'TENSOR_MISMATCH',
+      `${subject}: expected ${expected.dtype} [${expected.shape.join(', ')}] with 1 row or more, got ${dtype ?? 'no tensor'} [${shape.join(', ')}].`,
+    );
+  }
+  if (position + rows > stage.contextTokens) {
+    throw new DataPlaneError(
+      'CONTEXT_LENGTH_EXCEEDED',
+      `${subject} reaches position ${position + rows}; the context ends at ${stage.contextTokens}.`,
+      { details: { positions: position + rows, contextTokens: stage.contextTokens } },
+    );
+  }
+  if (stage.hasEmbedding) {
+    const tokens = new Int32Array(payload.buffer, payload.byteOffset, rows);
+    assertTokens(session.id, tokens, stage.vocabularySize);
+  }
+  session.nextSequence += 1;
+  session.nextPosition += rows;
+}
