@@ -1,5 +1,5 @@
 import type { Decision, PlacementPlan, PlannedInstance } from '../../sdk/client/api.ts';
-import type { Amounts, NodeMeasurement } from '../../sdk/cluster.ts';
+import type { Amounts, ClusterSnapshot, NodeMeasurement } from '../../sdk/cluster.ts';
 import type { BlockView } from '../../sdk/hooks.ts';
 import type { ClusterSpec } from '../../sdk/spec/cluster.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
@@ -48,6 +48,8 @@ export interface ClusterView {
 /** Runs the pipeline: filter → selection → dry runs → post dry run → reserve. Every step appends to the decision. */
 export interface Placement {
   readonly ledger: Ledger;
+  /** What policies see of a cluster now: frozen, unchanged nodes the same objects as before. */
+  snapshot(view: ClusterView): ClusterSnapshot;
   /**
    * Never throws for a refusal: the decision says why. With `reserve`, the plan in the decision is already reserved under
    * `reservationId` and waits for `ledger.commit`.
@@ -65,5 +67,8 @@ export interface PlacementOptions {
     readonly clusters: readonly ClusterView[];
     readonly revision: number;
   };
+  /** @default 30000 */
   readonly reservationTtlMs?: number;
+  /** Unix milliseconds. @default Date.now */
+  readonly clock?: () => number;
 }

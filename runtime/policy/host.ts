@@ -39,9 +39,7 @@ export interface PolicyHost {
     reference: PolicyReference,
   ): Promise<readonly import('../../sdk/errors.ts').Problem[]>;
   /** Built-in and uploaded, for `aios get policies`. */
-  list(
-    tenant: string,
-  ): Promise<
+  list(tenant: string): Promise<
     readonly {
       readonly uri: string;
       readonly hook: string;
@@ -58,4 +56,8 @@ export interface PolicyHostOptions {
   readonly store: Store;
   /** Source text of an uploaded policy's bundle. */
   readonly loadArtifact: (hash: string) => Promise<string>;
+  /** Unix milliseconds. @default Date.now */
+  readonly clock?: () => number;
+  /** Of each evaluation's random numbers; recorded. @default 32 random bits */
+  readonly seed?: () => number;
 }

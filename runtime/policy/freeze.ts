@@ -1,0 +1,15 @@
+const frozen = new WeakSet<object>();
+
+/**
+ * Freezes a JSON value and everything in it, in place, so that a policy cannot change its caller's data. What was frozen
+ * here before costs one look-up: an inventory is frozen once a revision, not once an evaluation.
+ */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || frozen.has(value)) return value;
+  frozen.add(value);
+  for (const child of Object.values(value)) deepFreeze(child);
+  return Object.freeze(value);
+}
+
+/** Whether {@link deepFreeze} has seen it: what is derived from it may be kept. */
+export const isDeeplyFrozen = (value: object): boolean => frozen.has(value);

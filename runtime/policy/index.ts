@@ -1,0 +1,10 @@
+/**
+ * The policy host: resolves, validates both ways, runs within a time limit, records. Built-in policies run in this
+ * process, uploaded ones in a sandbox.
+ *
+ * @module
+ */
+export { digestOf } from './digest.ts';
+export { deepFreeze } from './freeze.ts';
+export * from './host.ts';
+export { createPolicyHost } from './policy-host.ts';

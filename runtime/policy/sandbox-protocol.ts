@@ -1,0 +1,61 @@
+import type { z } from 'zod';
+import type { PolicyState } from '../../sdk/hooks.ts';
+
+/** What a sandbox thread is started with. */
+export interface SandboxBoot {
+  readonly uri: string;
+  /** Bundle: one self-contained ES module. */
+  readonly source: string;
+  /** Export that holds the `definePolicy` result. */
+  readonly entry: string;
+  readonly hook: string;
+  readonly memoryBytes: number;
+  readonly stackBytes: number;
+  readonly loadTimeLimitMs: number;
+  readonly outputCharacters: number;
+}
+
+export interface SandboxCall {
+  readonly timeLimitMs: number;
+  /** JSON text of {@link GuestRequest}. */
+  readonly request: string;
+}
+
+/** Crosses into the guest as JSON text. */
+export interface GuestRequest {
+  readonly input: unknown;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly state: PolicyState;
+  readonly now: number;
+  readonly seed: number;
+  readonly logLines: number;
+  readonly logLineCharacters: number;
+}
+
+/** How an evaluation failed, told by the guest or by what surrounds it. */
+export interface SandboxFault {
+  readonly type: 'threw' | 'timeout' | 'limit' | 'output-invalid' | 'configuration-invalid';
+  readonly message: string;
+  /** `first.ts:12`, where the stack tells. */
+  readonly at?: string;
+  readonly issues?: readonly z.core.$ZodIssue[];
+  /** Which map the issues are about. */
+  readonly map?: 'parameters' | 'settings';
+}
+
+export type SandboxReply =
+  | { readonly type: 'loaded' }
+  | {
+      readonly type: 'answer';
+      readonly output: unknown;
+      readonly state: PolicyState;
+      readonly logs: readonly string[];
+    }
+  | {
+      readonly type: 'fault';
+      readonly fault: SandboxFault;
+      readonly logs: readonly string[];
+      /** The context may be damaged: the thread is to be replaced. */
+      readonly spent: boolean;
+    };

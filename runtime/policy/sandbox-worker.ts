@@ -1,0 +1,137 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { getQuickJS, type QuickJSContext, type QuickJSHandle } from 'quickjs-emscripten';
+import { guestSource } from './sandbox-guest.ts';
+import type { SandboxBoot, SandboxCall, SandboxFault, SandboxReply } from './sandbox-protocol.ts';
+import { bundleName, createLineFinder } from './source-lines.ts';
+
+const limitPattern = /out of memory|stack overflow|call stack/i;
+
+/** Ends when the clock says so: QuickJS asks now and then while code runs, and what it then raises cannot be caught. */
+let deadlineMs = 0;
+const isLate = (): boolean => Date.now() >= deadlineMs;
+
+interface Thrown {
+  readonly name?: string;
+  readonly message?: string;
+  readonly stack?: string;
+}
+
+/** Getters of a hostile error may throw too. */
+function dump(context: QuickJSContext, handle: QuickJSHandle): Thrown {
+  try {
+    const value: unknown = context.dump(handle);
+    return typeof value === 'object' && value !== null
+      ? (value as Thrown)
+      : { message: String(value) };
+  } catch {
+    return { message: 'something that cannot be shown' };
+  } finally {
+    handle.dispose();
+  }
+}
+
+function toFault(thrown: Thrown, locate: (stack: string) => string | undefined): SandboxFault {
+  const message = `${thrown.message ?? 'no message'}`.slice(0, 1000);
+  const at = locate(`${thrown.stack ?? ''}`);
+  const type = isLate() ? 'timeout' : limitPattern.test(message) ? 'limit' : 'threw';
+  return { type, message, ...(at === undefined ? {} : { at }) };
+}
+
+/** A policy's own context, kept from call to call: loading a bundle takes a tenth of a second, a call a fraction of one ms. */
+async function load(boot: SandboxBoot) {
+  const quickJs = await getQuickJS();
+  const runtime = quickJs.newRuntime();
+  runtime.setMemoryLimit(boot.memoryBytes);
+  runtime.setMaxStackSize(boot.stackBytes);
+  runtime.setInterruptHandler(isLate);
+  const context = runtime.newContext();
+  const locate = createLineFinder(boot.source);
+  const fail = (thrown: Thrown): SandboxFault => toFault(thrown, locate);
+
+  deadlineMs = Date.now() + boot.loadTimeLimitMs;
+  const harness = context.unwrapResult(context.evalCode(guestSource, 'harness.js'));
+  const loaded = context.evalCode(boot.source, bundleName, { type: 'module' });
+  if (loaded.error) return { fault: fail(dump(context, loaded.error)) };
+  runtime.executePendingJobs(1000).dispose();
+  const state = context.getPromiseState(loaded.value);
+  if (state.type === 'rejected') return { fault: fail(dump(context, state.error)) };
+  if (state.type === 'pending') {
+    return { fault: fail({ message: 'top-level await never ends in a policy' }) };
+  }
+  const policy = context.getProp(state.value, boot.entry);
+  const kind = context.typeof(policy) === 'object' ? context.getProp(policy, 'type') : undefined;
+  const hook = kind && context.dump(kind) === 'policy' && context.getProp(policy, 'hook');
+  const found: unknown = hook ? context.dump(hook) : undefined;
+  if (found !== boot.hook) {
+    const seen = found === undefined ? 'no policy' : `a policy of hook '${String(found)}'`;
+    const message = `export '${boot.entry}' of the bundle is ${seen}; expected what definePolicy({ hook: '${boot.hook}' }) gives`;
+    return { fault: { type: 'output-invalid', message } satisfies SandboxFault };
+  }
+  const evaluate = context.unwrapResult(context.callFunction(harness, context.undefined, policy));
+
+  return (call: SandboxCall): SandboxReply => {
+    deadlineMs = Date.now() + call.timeLimitMs;
+    const request = context.newString(call.request);
+    const result = context.callFunction(evaluate, context.undefined, request);
+    request.dispose();
+    if (result.error) {
+      return { type: 'fault', fault: fail(dump(context, result.error)), logs: [], spent: true };
+    }
+    if (context.typeof(result.value) !== 'string') {
+      result.value.dispose();
+      const fault = { type: 'output-invalid', message: 'its answer has no JSON form' } as const;
+      return { type: 'fault', fault, logs: [], spent: true };
+    }
+    const length = context.getProp(result.value, 'length');
+    const characters = context.dump(length) as number;
+    if (!(characters <= boot.outputCharacters)) {
+      result.value.dispose();
+      const message = `answered ${characters} characters of JSON; at most ${boot.outputCharacters} are read`;
+      return { type: 'fault', fault: { type: 'limit', message }, logs: [], spent: true };
+    }
+    const text = context.getString(result.value);
+    result.value.dispose();
+    return read(text, fail);
+  };
+}
+
+/** The guest's text is as hostile as the guest: only its shape is trusted after this. */
+function read(text: string, fail: (thrown: Thrown) => SandboxFault): SandboxReply {
+  const reply = JSON.parse(text) as { type?: unknown; logs?: unknown } & Thrown &
+    Omit<SandboxFault, 'type'>;
+  const logs = Array.isArray(reply.logs) ? reply.logs.map(String) : [];
+  if (reply.type === 'answer')
+    return { ...(reply as unknown as SandboxReply & { type: 'answer' }), logs };
+  if (reply.type === 'threw') {
+    const fault = fail(reply);
+    return { type: 'fault', fault, logs, spent: fault.type !== 'threw' };
+  }
+  const type = reply.type === 'configuration-invalid' ? reply.type : 'output-invalid';
+  return {
+    type: 'fault',
+    fault: { ...reply, message: `${reply.message}`, type },
+    logs,
+    spent: false,
+  };
+}
+
+const port = parentPort;
+if (!port) throw new Error('runtime/policy/sandbox-worker runs as a worker thread only');
+const send = (reply: SandboxReply): void => port.postMessage(reply);
+
+const evaluator = await load(workerData as SandboxBoot);
+if (typeof evaluator === 'function') {
+  port.on('message', (call: SandboxCall) => {
+    try {
+      send(evaluator(call));
+    } catch (fault) {
+      // Not the policy's fault as such, but its doing: QuickJS itself ran out of something.
+      const message = fault instanceof Error ? fault.message : String(fault);
+      const type = isLate() ? 'timeout' : 'limit';
+      send({ type: 'fault', fault: { type, message }, logs: [], spent: true });
+    }
+  });
+  send({ type: 'loaded' });
+} else {
+  send({ type: 'fault', fault: evaluator.fault, logs: [], spent: true });
+}
