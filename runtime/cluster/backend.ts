@@ -48,6 +48,15 @@ export interface InstanceProcess {
   readonly address: string;
 }
 
+/** An instance that the store says should run, after a restart of the control plane. */
+export interface KnownInstance {
+  readonly instanceId: string;
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** Absent when the control plane died before it had heard from the process. */
+  readonly process?: InstanceProcess;
+}
+
 /** Measured, from outside. */
 export interface InstanceUsage {
   readonly atMs: number;
@@ -78,10 +87,14 @@ export type InstanceEvent =
 export interface ClusterBackend {
   /** Matches `ClusterSpec.backend`. */
   readonly name: string;
-  /** @throws {PlacementError} when this backend cannot be what the document says (more memory than the machine has) */
+  /**
+   * Capacity is what placement may promise, so a local cluster may declare more than the machine has.
+   * @throws {PlacementError} NO_CANDIDATE - the document names a cluster that this backend cannot be
+   */
   check(cluster: ClusterSpec): Promise<void>;
   /** Measures each node: what its processes really use. Never blocks for longer than a second. */
   measure(cluster: ClusterSpec): Promise<ReadonlyMap<string, NodeMeasurement>>;
+  /** Undefined when its process is gone. */
   usage(instanceId: string): Promise<InstanceUsage | undefined>;
   /** Begins a start; `instance-ready` or `instance-exited` follows. @throws {BlockError} INSTANCE_START_FAILED */
   start(start: InstanceStart): Promise<void>;
@@ -91,13 +104,7 @@ export interface ClusterBackend {
    * After a restart: takes back the processes of the given instances, ends every other process this data directory ever
    * started. @returns ids that run again, with how to reach them
    */
-  adopt(
-    known: readonly {
-      readonly instanceId: string;
-      readonly secret: string;
-      readonly process?: InstanceProcess;
-    }[],
-  ): Promise<ReadonlyMap<string, InstanceProcess>>;
+  adopt(known: readonly KnownInstance[]): Promise<ReadonlyMap<string, InstanceProcess>>;
   watch(listener: (event: InstanceEvent) => void): () => void;
   /** Lines of the instance's log, oldest first; with `follow`, until aborted. */
   logs(

@@ -2,6 +2,8 @@
 export const documentKinds = [
   'component',
   'block',
+  /** The block of that id is to be removed; kept until its instances are gone. */
+  'block-deletion',
   'vdag',
   'policy',
   'cluster',
@@ -47,11 +49,14 @@ export interface Store {
   /**
    * All or nothing, durable once it resolves.
    * @returns the new store-wide revision
-   * @throws {StoreError} STORE_CONFLICT - a precondition does not hold; details: key, expected, actual
+   * @throws {StoreError} STORE_CONFLICT - a precondition does not hold; details: key, expected, actual;
+   * REQUEST_INVALID - two operations name one document
    */
   commit(operations: readonly Operation[]): Promise<number>;
   /** The newest revision. */
   revision(): Promise<number>;
+  /** Every tenant that ever had a document, in order. */
+  tenants(): Promise<readonly string[]>;
   /** Calls back after each commit, in order, until the returned function is called. Never throws into the committer. */
   watch(kinds: readonly DocumentKind[], listener: (change: Change) => void): () => void;
   close(): Promise<void>;

@@ -19,6 +19,7 @@ export interface GenerateRequest {
   /** The answer ends before the first of these; it is neither shown nor counted. */
   readonly stop: readonly string[];
   readonly ignoreEndToken: boolean;
+  /** A point in time: Unix milliseconds. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
 }

@@ -1,0 +1,1 @@
+export { type ArtifactStoreOptions, createArtifactStore } from './artifact-store.ts';

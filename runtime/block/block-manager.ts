@@ -1,0 +1,218 @@
+import type { BlockStatus } from '../../sdk/client/api.ts';
+import { AiosError } from '../../sdk/errors.ts';
+import type { ClusterBackend } from '../cluster/backend.ts';
+import type { InstanceDirectory } from '../control-plane.ts';
+import type { Inventory } from '../metrics/index.ts';
+import type { Placement } from '../placement/placement.ts';
+import type { PolicyHost } from '../policy/host.ts';
+import { type Documents, notFound } from '../registry/index.ts';
+import type { Change, Store } from '../store/index.ts';
+import { BlockReconciler, type ReconcilerContext } from './block-reconciler.ts';
+import { blockStatus } from './block-status.ts';
+import { type Decisions, openDecisions } from './decisions.ts';
+import type { Instance } from './instance.ts';
+import { createInstanceDirectory } from './instance-directory.ts';
+import { restoreInstances } from './restore.ts';
+
+export interface BlockManagerOptions {
+  readonly store: Store;
+  readonly documents: Documents;
+  readonly placement: Placement;
+  readonly inventory: Inventory;
+  readonly policies: PolicyHost;
+  /** By `ClusterSpec.backend`. */
+  readonly backends: ReadonlyMap<string, ClusterBackend>;
+  /** Runs a task alone among everything that changes what is declared. */
+  readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
+  readonly orphanTimeoutMs: number;
+  readonly log: (line: string) => void;
+}
+
+/** All blocks: one reconciler each, woken by documents, processes and capacity. */
+export interface BlockManager {
+  readonly directory: InstanceDirectory;
+  readonly decisions: Decisions;
+  /** @throws {AiosError} NOT_FOUND */
+  status(tenant: string, blockId: string): Promise<BlockStatus>;
+  /** In id order. */
+  statuses(tenant: string): Promise<readonly BlockStatus[]>;
+  isReady(tenant: string, blockId: string): boolean;
+  /** Resolves when a block whose deletion is stored is gone, with all its processes. */
+  whenGone(tenant: string, blockId: string): Promise<void>;
+  /** Capacity was added, or policies changed. */
+  retryPending(): void;
+  onChange(listener: (tenant: string, blockId: string) => void): () => void;
+  /** Ends every instance. Blocks stay declared. */
+  close(): Promise<void>;
+}
+
+const closeGraceMs = 3000;
+const livenessIntervalMs = 1000;
+
+const keyOf = (tenant: string, blockId: string): string => JSON.stringify([tenant, blockId]);
+
+export async function createBlockManager(options: BlockManagerOptions): Promise<BlockManager> {
+  const { store, documents, placement, inventory, policies, backends, log } = options;
+  const blocks = new Map<string, BlockReconciler>();
+  const listeners = new Set<(tenant: string, blockId: string) => void>();
+  const decisions = await openDecisions(store);
+  let closed = false;
+
+  function backendOf(clusterId: string): ClusterBackend {
+    const backend = backends.get(inventory.cluster(clusterId)?.spec.backend ?? '');
+    if (!backend) throw notFound('cluster', clusterId);
+    return backend;
+  }
+
+  function retryPending(): void {
+    inventory.touch();
+    for (const block of blocks.values()) block.retry();
+  }
+
+  const context: ReconcilerContext = {
+    store,
+    documents,
+    placement,
+    decisions,
+    backendOf,
+    exclusive: options.exclusive,
+    orphanTimeoutMs: options.orphanTimeoutMs,
+    log,
+    onCapacity: retryPending,
+    onChange(tenant, blockId) {
+      const key = keyOf(tenant, blockId);
+      if (blocks.get(key)?.gone) blocks.delete(key);
+      for (const listener of [...listeners]) listener(tenant, blockId);
+    },
+  };
+
+  function ensure(tenant: string, blockId: string, reason: 'create' | 'restart'): BlockReconciler {
+    const key = keyOf(tenant, blockId);
+    const existing = blocks.get(key);
+    if (existing && !existing.gone) return existing;
+    const block = new BlockReconciler(tenant, blockId, reason, context);
+    blocks.set(key, block);
+    return block;
+  }
+
+  function findInstance(instanceId: string): Instance | undefined {
+    for (const block of blocks.values()) {
+      const found = block.instances.find(({ id }) => id === instanceId);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  const stopBackends = [...backends.values()].map((backend) =>
+    backend.watch((event) => {
+      const instance = findInstance(event.instanceId);
+      if (event.type === 'instance-ready') instance?.reachable(event.process);
+      else instance?.exited(event);
+    }),
+  );
+
+  async function restore(): Promise<void> {
+    for (const { document, process } of await restoreInstances({
+      store,
+      ledger: placement.ledger,
+      inventory,
+      backends,
+    })) {
+      ensure(document.tenant, document.blockId, 'restart').adopt(document, process);
+    }
+    for (const tenant of await store.tenants()) {
+      for (const { id } of await documents.list(tenant, 'block')) ensure(tenant, id, 'restart');
+    }
+    for (const block of blocks.values()) block.wake();
+  }
+
+  function onDocument(change: Change): void {
+    const { tenant, kind, id } = change.type === 'put' ? change.document : change.key;
+    if (kind === 'policy') {
+      retryPending();
+    } else if (kind === 'component') {
+      for (const block of blocks.values()) block.wake();
+    } else if (change.type === 'put') {
+      ensure(tenant, id, 'create').wake();
+    }
+  }
+
+  function onChange(listener: (tenant: string, blockId: string) => void): () => void {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  function nextChange(tenant: string, blockId: string, listener: () => void): () => void {
+    return onChange((changedTenant, changedBlock) => {
+      if (changedTenant === tenant && changedBlock === blockId) listener();
+    });
+  }
+
+  await restore();
+  const stopWatch = store.watch(['block', 'block-deletion', 'component', 'policy'], onDocument);
+  const liveness = setInterval(() => {
+    for (const block of blocks.values()) {
+      for (const instance of block.instances) instance.checkLiveness();
+    }
+  }, livenessIntervalMs).unref();
+
+  return {
+    decisions,
+    retryPending,
+    onChange,
+    directory: createInstanceDirectory({
+      policies,
+      log,
+      nextChange,
+      block: (tenant, blockId) => blocks.get(keyOf(tenant, blockId)),
+      instance: findInstance,
+      inventoryRevision: () => inventory.revision,
+      closed: () => closed,
+    }),
+    async status(tenant, blockId) {
+      const block = blocks.get(keyOf(tenant, blockId));
+      const status = block && (await blockStatus(block, backendOf));
+      if (status) return status;
+      // Declared a moment ago: its reconciler has not looked yet.
+      const { value: spec, revision } = await documents.require(tenant, 'block', blockId);
+      return { spec, revision, state: 'pending', instances: [] };
+    },
+    async statuses(tenant) {
+      const all = [...blocks.values()].filter((block) => block.tenant === tenant);
+      const found = await Promise.all(all.map((block) => blockStatus(block, backendOf)));
+      const statuses = found.flatMap((status) => (status ? [status] : []));
+      return statuses.sort((a, b) => (a.spec.id < b.spec.id ? -1 : 1));
+    },
+    isReady(tenant, blockId) {
+      const block = blocks.get(keyOf(tenant, blockId));
+      const wanted = block?.declared?.spec.minInstances;
+      return wanted !== undefined && (block?.routable.length ?? 0) >= Math.max(1, wanted);
+    },
+    async whenGone(tenant, blockId) {
+      const block = blocks.get(keyOf(tenant, blockId));
+      while (block && !block.gone) {
+        if (closed) throw new AiosError('CLOSED', 'The control plane is shutting down.');
+        await new Promise<void>((resolve) => {
+          const stop = nextChange(tenant, blockId, () => {
+            stop();
+            resolve();
+          });
+        });
+      }
+    },
+    async close() {
+      closed = true;
+      stopWatch();
+      clearInterval(liveness);
+      // Whoever waits for a block is told, instead of waiting for ever.
+      for (const { tenant, blockId } of blocks.values()) context.onChange(tenant, blockId);
+      const results = await Promise.allSettled(
+        [...blocks.values()].map((block) => block.close(closeGraceMs)),
+      );
+      for (const stop of stopBackends) stop();
+      listeners.clear();
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed) throw AiosError.from(failed.reason);
+    },
+  };
+}

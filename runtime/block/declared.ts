@@ -1,0 +1,43 @@
+import type { BlockSpec } from '../../sdk/spec/block.ts';
+import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { Documents } from '../registry/index.ts';
+import type { Store } from '../store/index.ts';
+import { resolvePolicies, resolveWorkload, type Workload } from './workload.ts';
+
+/** What the documents say of a block. */
+export interface Declared {
+  readonly spec: BlockSpec;
+  readonly revision: number;
+  /** Hook → reference; the block's own over its component's. */
+  readonly policies: Readonly<Record<string, PolicyReference>>;
+  /** It was deleted, and goes when its instances are gone. */
+  readonly leaving: boolean;
+  readonly workload?: Workload;
+  /** Why there is no workload. */
+  readonly problem?: string;
+}
+
+/** @returns undefined when there is no such block */
+export async function readDeclared(
+  store: Store,
+  documents: Documents,
+  tenant: string,
+  blockId: string,
+): Promise<Declared | undefined> {
+  const document = await documents.get(tenant, 'block', blockId);
+  if (!document) return undefined;
+  const { value: spec, revision } = document;
+  const deletion = await store.get({ tenant, kind: 'block-deletion', id: blockId });
+  const component = (await documents.get(tenant, 'component', spec.componentUri))?.value;
+  const workload = component && resolveWorkload(spec, component);
+  const problem = component
+    ? `component '${spec.componentUri}' has neither code (artifact) nor a model's stage; container images need a backend that runs containers`
+    : `component '${spec.componentUri}' does not exist`;
+  return {
+    spec,
+    revision,
+    policies: component ? resolvePolicies(spec, component) : spec.policies,
+    leaving: deletion !== undefined,
+    ...(workload ? { workload } : { problem }),
+  };
+}

@@ -1,0 +1,7 @@
+export {
+  type BlockManager,
+  type BlockManagerOptions,
+  createBlockManager,
+} from './block-manager.ts';
+export type { Decisions } from './decisions.ts';
+export { resolvePolicies } from './workload.ts';

@@ -1,0 +1,126 @@
+import { AiosError } from '../../sdk/errors.ts';
+import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import type { PolicyHost } from '../policy/host.ts';
+import { notFound } from '../registry/index.ts';
+import type { BlockReconciler } from './block-reconciler.ts';
+import type { Instance } from './instance.ts';
+
+export interface DirectoryOptions {
+  readonly policies: PolicyHost;
+  readonly block: (tenant: string, blockId: string) => BlockReconciler | undefined;
+  readonly instance: (instanceId: string) => Instance | undefined;
+  /** Calls back at the block's next change. @returns how to stop waiting */
+  readonly nextChange: (tenant: string, blockId: string, listener: () => void) => () => void;
+  readonly inventoryRevision: () => number;
+  readonly closed: () => boolean;
+  readonly log: (line: string) => void;
+}
+
+type PickRequest = Parameters<InstanceDirectory['pick']>[0];
+
+function leastOutstanding(instances: readonly Instance[]): Instance | undefined {
+  return instances.reduce<Instance | undefined>(
+    (best, instance) => (best && best.outstanding <= instance.outstanding ? best : instance),
+    undefined,
+  );
+}
+
+export function createInstanceDirectory(options: DirectoryOptions): InstanceDirectory {
+  const { policies, log } = options;
+
+  async function choose(
+    block: BlockReconciler,
+    request: PickRequest,
+  ): Promise<Instance | undefined> {
+    const ready = block.routable;
+    // The only answer there is: no need to ask.
+    if (ready.length <= 1) return ready[0];
+    const { tenant, blockId, sessionId } = request;
+    const reference = block.declared?.policies.loadBalancer;
+    try {
+      const { output } = await policies.evaluate({
+        tenant,
+        hook: 'loadBalancer',
+        action: 'load_balance',
+        input: {
+          action: 'load_balance',
+          blockId,
+          sessionId,
+          instances: ready.map(({ id, outstanding }) => ({ id, outstandingRequests: outstanding })),
+        },
+        useSite: `block/${blockId}`,
+        inventoryRevision: options.inventoryRevision(),
+        ...(reference ? { reference } : {}),
+      });
+      const chosen = block.routable.find(({ id }) => id === output.instanceId);
+      if (chosen) return chosen;
+      log(`block '${blockId}': its load balancer named '${output.instanceId}', which is not ready`);
+    } catch (error) {
+      log(`block '${blockId}': its load balancer failed: ${AiosError.from(error).message}`);
+    }
+    return leastOutstanding(block.routable);
+  }
+
+  function route({ document, process, acquire }: RoutableInstance): RoutedInstance {
+    return {
+      instanceId: document.id,
+      blockId: document.blockId,
+      clusterId: document.clusterId,
+      nodeId: document.nodeId,
+      address: process.address,
+      secret: document.secret,
+      release: acquire(),
+    };
+  }
+
+  /** Resolves at the block's next change, the deadline or the abort, whichever is first. */
+  function change(request: PickRequest, deadline: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        stop();
+        request.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, Math.max(0, deadline - performance.now()));
+      const stop = options.nextChange(request.tenant, request.blockId, done);
+      request.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  return {
+    async pick(request) {
+      const { tenant, blockId, waitMs, signal } = request;
+      const deadline = performance.now() + waitMs;
+      for (;;) {
+        if (signal.aborted) throw AiosError.from(signal.reason, 'CANCELLED');
+        if (options.closed()) throw new AiosError('CLOSED', 'The control plane is shutting down.');
+        const block = options.block(tenant, blockId);
+        if (!block || block.gone) throw notFound('block', blockId);
+        const chosen = await choose(block, request);
+        if (chosen?.process) {
+          return route({
+            document: chosen.document,
+            process: chosen.process,
+            acquire: () => chosen.acquire(),
+          });
+        }
+        if (performance.now() >= deadline) {
+          throw new AiosError(
+            'SHARD_UNAVAILABLE',
+            `block '${blockId}' has no ready instance (${block.reason ?? 'it is starting'}). Retry soon; see: aios get block ${blockId}`,
+            { details: { blockId } },
+          );
+        }
+        await change(request, deadline);
+      }
+    },
+    report: (instanceId, error) => options.instance(instanceId)?.suspect(error),
+  };
+}
+
+interface RoutableInstance {
+  readonly document: Instance['document'];
+  readonly process: NonNullable<Instance['process']>;
+  readonly acquire: () => () => void;
+}

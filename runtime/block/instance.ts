@@ -1,0 +1,238 @@
+import type { InstanceState } from '../../sdk/client/api.ts';
+import { AiosError } from '../../sdk/errors.ts';
+import type {
+  ClusterBackend,
+  InstanceEvent,
+  InstanceProcess,
+  InstanceStart,
+} from '../cluster/backend.ts';
+import {
+  connectInstance,
+  type InstanceConnection,
+  type InstanceSelfStatus,
+  mintTicket,
+} from '../dataplane/index.ts';
+import type { InstanceDocument } from './instance-document.ts';
+
+/** An instance reports every second; a busy machine may make it late, an author's health check up to 5 s more. */
+const silenceMs = 15_000;
+const unreachableMs = 5000;
+const reattachMs = 200;
+const unhealthyReports = 3;
+
+export interface InstanceOptions {
+  readonly document: InstanceDocument;
+  readonly backend: ClusterBackend;
+  /** Something that others can see has changed. */
+  readonly onChange: () => void;
+}
+
+/** One process, from the decision to start it until it is gone. Holds its lease and knows whether it may be used. */
+export class Instance {
+  #document: InstanceDocument;
+  readonly #backend: ClusterBackend;
+  readonly #onChange: () => void;
+  #state: InstanceState = 'starting';
+  #process: InstanceProcess | undefined;
+  #connection: InstanceConnection | undefined;
+  #attachment: ReturnType<InstanceConnection['attach']> | undefined;
+  #selfStatus: InstanceSelfStatus | undefined;
+  #lastError: string | undefined;
+  /** Monotonic times. */
+  #heardAt = performance.now();
+  #readyAt: number | undefined;
+  #unhealthy = 0;
+  /** A caller saw it fail, or the lease is being taken again: not used until it reports. */
+  #suspect = false;
+  #reattach: NodeJS.Timeout | undefined;
+  #outstanding = 0;
+
+  constructor({ document, backend, onChange }: InstanceOptions) {
+    this.#document = document;
+    this.#backend = backend;
+    this.#onChange = onChange;
+  }
+
+  /** As it is stored. */
+  get document(): InstanceDocument {
+    return this.#document;
+  }
+
+  get id(): string {
+    return this.document.id;
+  }
+
+  get state(): InstanceState {
+    return this.#state === 'ready' && this.#suspect ? 'starting' : this.#state;
+  }
+
+  get process(): InstanceProcess | undefined {
+    return this.#process;
+  }
+
+  get selfStatus(): InstanceSelfStatus | undefined {
+    return this.#selfStatus;
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** Requests or sessions that picked it and have not released it. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** How long it has been ready without a break. */
+  get readyForMs(): number {
+    return this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
+  }
+
+  /** Counts one more request. @returns how to end it; calling twice counts once */
+  acquire(): () => void {
+    this.#outstanding += 1;
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      this.#outstanding -= 1;
+    };
+  }
+
+  /** Never throws: a start that fails makes it `failed`. */
+  async begin(start: InstanceStart): Promise<void> {
+    try {
+      await this.#backend.start(start);
+    } catch (error) {
+      this.fail(AiosError.from(error).message);
+    }
+  }
+
+  /** The document was stored in this form. */
+  remembered(document: InstanceDocument): void {
+    this.#document = document;
+  }
+
+  /** Its process runs and says where it listens: now, or since before this control plane began. */
+  reachable(process: InstanceProcess): void {
+    if (this.#process || this.#isEnding()) return;
+    this.#process = process;
+    this.#heardAt = performance.now();
+    this.#attach(process);
+    this.#onChange();
+  }
+
+  exited({
+    exitCode,
+    signal,
+    lastLines,
+  }: Extract<InstanceEvent, { type: 'instance-exited' }>): void {
+    const how = signal ? `by ${signal}` : exitCode === null ? '' : `with code ${exitCode}`;
+    const last = lastLines.findLast((line) => line.trim() !== '');
+    this.fail(
+      `instance '${this.id}' ended ${how}${last ? `; its last line: ${last.slice(0, 300)}` : ''}`,
+    );
+  }
+
+  /** It cannot go on; whoever owns it replaces it. */
+  fail(reason: string): void {
+    if (this.#isEnding()) return;
+    this.#lastError = reason;
+    this.#state = 'failed';
+    this.#detach();
+    this.#onChange();
+  }
+
+  /** A caller saw it fail: nobody else is sent there until it has reported again. */
+  suspect(error: unknown): void {
+    if (this.#isEnding() || this.#suspect) return;
+    this.#suspect = true;
+    this.#lastError = AiosError.from(error).message;
+    this.#onChange();
+  }
+
+  /** Called about once a second. */
+  checkLiveness(): void {
+    if (!this.#process || this.#isEnding()) return;
+    const silentForMs = performance.now() - this.#heardAt;
+    if (silentForMs > (this.#suspect ? unreachableMs : silenceMs)) {
+      this.fail(`instance '${this.id}' has not reported for ${Math.round(silentForMs / 1000)} s`);
+    }
+  }
+
+  /** Ends its process and resolves when it is gone. */
+  async stop(graceMs: number): Promise<void> {
+    if (this.#state !== 'failed') this.#state = 'stopping';
+    this.#onChange();
+    // The lease is held meanwhile, so that what is under way may end within the grace.
+    await this.#backend.stop(this.id, { graceMs });
+    this.#detach();
+  }
+
+  #isEnding(): boolean {
+    return this.#state === 'failed' || this.#state === 'stopping';
+  }
+
+  #attach(process: InstanceProcess): void {
+    const peerId = `control-${this.document.clusterId}`;
+    const connection = connectInstance({
+      address: process.address,
+      peerId,
+      ticket: mintTicket(this.document.secret, peerId),
+    });
+    this.#connection = connection;
+    this.#attachment = connection.attach({
+      onReport: (status) => {
+        if (this.#connection === connection) this.#reported(status);
+      },
+      onDown: (error) => {
+        if (this.#connection === connection) this.#lostLease(process, error);
+      },
+    });
+  }
+
+  #lostLease(process: InstanceProcess, error: Error): void {
+    this.#detach();
+    if (this.#isEnding()) return;
+    this.#suspect = true;
+    if (performance.now() - this.#heardAt > unreachableMs) {
+      this.fail(`instance '${this.id}' cannot be reached: ${error.message}`);
+      return;
+    }
+    this.#reattach = setTimeout(() => this.#attach(process), reattachMs);
+    this.#onChange();
+  }
+
+  #reported(status: InstanceSelfStatus): void {
+    this.#heardAt = performance.now();
+    this.#selfStatus = status;
+    if (this.#isEnding()) return;
+    if (status.state === 'failed') {
+      this.fail(status.error?.message ?? `instance '${this.id}' failed without saying why`);
+      return;
+    }
+    this.#unhealthy = status.health?.status === 'unhealthy' ? this.#unhealthy + 1 : 0;
+    if (this.#unhealthy >= unhealthyReports) {
+      this.fail(
+        `instance '${this.id}' is unhealthy: ${status.health?.reason ?? 'it gives no reason'}`,
+      );
+      return;
+    }
+    const before = this.state;
+    this.#suspect = status.state === 'draining';
+    if (status.state === 'ready' && this.#state === 'starting') {
+      this.#state = 'ready';
+      this.#readyAt = performance.now();
+      this.#lastError = undefined;
+    }
+    if (this.state !== before) this.#onChange();
+  }
+
+  #detach(): void {
+    clearTimeout(this.#reattach);
+    this.#attachment?.close();
+    this.#connection?.close();
+    this.#attachment = undefined;
+    this.#connection = undefined;
+  }
+}

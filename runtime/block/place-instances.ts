@@ -1,0 +1,148 @@
+import type { Decision } from '../../sdk/client/api.ts';
+import { AiosError } from '../../sdk/errors.ts';
+import type { BlockSpec } from '../../sdk/spec/block.ts';
+import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { ClusterBackend, InstanceStart } from '../cluster/backend.ts';
+import type { Placement } from '../placement/placement.ts';
+import type { Operation, Store } from '../store/index.ts';
+import type { Decisions } from './decisions.ts';
+import {
+  type InstanceDocument,
+  instanceKey,
+  newInstanceId,
+  newSecret,
+} from './instance-document.ts';
+import type { Workload } from './workload.ts';
+
+export interface PlacingContext {
+  readonly store: Store;
+  readonly placement: Placement;
+  readonly decisions: Decisions;
+  /** Runs alone among everything that changes what is declared. */
+  readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
+  /** @throws {AiosError} NOT_FOUND - the cluster is gone */
+  readonly backendOf: (clusterId: string) => ClusterBackend;
+}
+
+export interface PlacingRequest {
+  readonly tenant: string;
+  readonly spec: BlockSpec;
+  readonly policies: Readonly<Record<string, PolicyReference>>;
+  /** Instances that stay; new ones join them on their cluster. */
+  readonly present: readonly InstanceDocument[];
+  readonly count: number;
+  /** Restart counts of the places to be filled, as far as they were filled before. */
+  readonly restarts: readonly number[];
+  readonly reason: Decision['reason'];
+  readonly workloadHash: string;
+  readonly isClosed: () => boolean;
+}
+
+/** Document and ledger entry, or neither. */
+async function keepPromise(
+  context: PlacingContext,
+  created: readonly InstanceDocument[],
+  decision: Decision,
+  reservationId: string,
+  isClosed: () => boolean,
+): Promise<void> {
+  const { store, decisions } = context;
+  const { ledger } = context.placement;
+  try {
+    if (isClosed()) throw new AiosError('CLOSED', 'The control plane is shutting down.');
+    // The cluster may have been deleted since it was chosen.
+    for (const { clusterId } of created) context.backendOf(clusterId);
+    const puts = created.map(
+      (value): Operation => ({
+        ...instanceKey(value.tenant, value.id),
+        type: 'put',
+        value,
+        ifRevision: 0,
+      }),
+    );
+    await store.commit([...puts, ...decisions.record(decision)]);
+  } catch (error) {
+    ledger.cancel(reservationId);
+    throw error;
+  }
+  try {
+    ledger.commit(reservationId);
+  } catch (error) {
+    await store.commit(
+      created.map(({ tenant, id }) => ({ ...instanceKey(tenant, id), type: 'delete' })),
+    );
+    throw error;
+  }
+}
+
+/**
+ * Places instances and writes the promise down: exactly the plan that was scored and reserved.
+ *
+ * @returns the documents of what is to be started now; without them the decision says why there is no place
+ */
+export async function placeInstances(
+  context: PlacingContext,
+  request: PlacingRequest,
+): Promise<{ readonly decision: Decision; readonly created?: readonly InstanceDocument[] }> {
+  const { tenant, spec, count, present } = request;
+  const [neighbour] = present;
+  const { decision, reservationId } = await context.placement.place(
+    {
+      tenant,
+      block: {
+        id: spec.id,
+        componentUri: spec.componentUri,
+        tenant,
+        minInstances: spec.minInstances,
+        maxInstances: spec.maxInstances,
+        tags: spec.tags,
+        instances: present.map(({ id, clusterId, nodeId }) => ({ id, clusterId, nodeId })),
+        ...(spec.resources ? { resources: spec.resources } : {}),
+      },
+      policies: request.policies,
+      instances: count,
+      instanceIds: Array.from({ length: count }, () => newInstanceId(spec.id)),
+      reason: request.reason,
+      ...(neighbour ? { onlyClusterId: neighbour.clusterId } : {}),
+    },
+    { reserve: true },
+  );
+  const plan = decision.plan;
+  if (reservationId === undefined || !plan) return { decision };
+  const created = plan.instances.map(
+    (planned, index): InstanceDocument => ({
+      id: planned.instanceId,
+      tenant,
+      blockId: spec.id,
+      clusterId: plan.clusterId,
+      nodeId: planned.nodeId,
+      planned,
+      secret: newSecret(),
+      workloadHash: request.workloadHash,
+      restarts: request.restarts[index] ?? 0,
+      createdAtMs: Date.now(),
+    }),
+  );
+  await context.exclusive(() =>
+    keepPromise(context, created, decision, reservationId, request.isClosed),
+  );
+  return { decision, created };
+}
+
+export function bootOf(
+  document: InstanceDocument,
+  { workload, files, threads }: Workload,
+  orphanTimeoutMs: number,
+): InstanceStart {
+  const { tenant, id, blockId, clusterId, nodeId, secret, planned } = document;
+  return {
+    files,
+    boot: {
+      ...{ tenant, instanceId: id, blockId, clusterId, nodeId, secret },
+      orphanTimeoutMs,
+      gpus: planned.gpus.map(({ index }) => index),
+      threads,
+      workload,
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { statfs } from 'node:fs/promises';
+import os from 'node:os';
+import type { NodeMeasurement } from '../../../sdk/cluster.ts';
+import type { ClusterSpec } from '../../../sdk/spec/cluster.ts';
+import { processUsage } from './processes.ts';
+
+export interface MeteredProcess {
+  readonly instanceId: string;
+  readonly nodeId: string;
+  readonly pid: number;
+}
+
+export type NodeMeter = (
+  cluster: ClusterSpec,
+  processes: readonly MeteredProcess[],
+) => Promise<ReadonlyMap<string, NodeMeasurement>>;
+
+interface Sample {
+  readonly atMs: number;
+  readonly cpuSeconds: number;
+}
+
+async function storage(directory: string) {
+  const disk = await statfs(directory).catch(() => undefined);
+  if (!disk) return {};
+  return {
+    storageFreeBytes: disk.bavail * disk.bsize,
+    storageUsedBytes: (disk.blocks - disk.bfree) * disk.bsize,
+  };
+}
+
+/** Sums what the processes of each node use. Rates need two samples: the first answer says 0 cores. */
+export function createNodeMeter(directory: string): NodeMeter {
+  /** By cluster, then by instance; replaced whole, so that ended processes leave nothing behind. */
+  const samples = new Map<string, ReadonlyMap<string, Sample>>();
+
+  return async (cluster, processes) => {
+    const machine = await storage(directory);
+    const [load1m = 0, load5m = 0, load15m = 0] = os.loadavg();
+    const next = new Map<string, Sample>();
+    const usages = await Promise.all(
+      processes.map(async ({ instanceId, nodeId, pid }) => {
+        const used = await processUsage(pid);
+        if (!used) return { nodeId, processes: 0, memoryBytes: 0, cores: 0 };
+        const sample = { atMs: performance.now(), cpuSeconds: used.cpuSeconds };
+        const last = samples.get(cluster.id)?.get(instanceId);
+        next.set(instanceId, sample);
+        const seconds = last ? (sample.atMs - last.atMs) / 1000 : 0;
+        const cores = last && seconds > 0 ? (sample.cpuSeconds - last.cpuSeconds) / seconds : 0;
+        return { nodeId, processes: 1, memoryBytes: used.residentBytes, cores: Math.max(0, cores) };
+      }),
+    );
+    samples.set(cluster.id, next);
+
+    const atMs = Date.now();
+    return new Map(
+      cluster.nodes.map(({ id }) => {
+        const here = usages.filter(({ nodeId }) => nodeId === id);
+        const sum = (pick: (usage: (typeof here)[number]) => number): number =>
+          here.reduce((total, usage) => total + pick(usage), 0);
+        const measurement: NodeMeasurement = {
+          atMs,
+          memoryUsedBytes: sum((usage) => usage.memoryBytes),
+          cpuUsedCores: sum((usage) => usage.cores),
+          load1m,
+          load5m,
+          load15m,
+          processes: sum((usage) => usage.processes),
+          ...machine,
+        };
+        return [id, measurement];
+      }),
+    );
+  };
+}

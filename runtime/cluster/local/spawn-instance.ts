@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import type { InstanceBoot } from '../backend.ts';
+
+/** What a process of ours gets of our environment: enough to run Node and native libraries, no credentials. */
+const passedOn = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'LD_LIBRARY_PATH', 'SystemRoot'];
+
+function childEnvironment(): NodeJS.ProcessEnv {
+  const entries = passedOn.flatMap((name) =>
+    process.env[name] ? [[name, process.env[name]]] : [],
+  );
+  return Object.fromEntries(entries);
+}
+
+export interface Spawn {
+  readonly entry: string;
+  readonly arguments: readonly string[];
+  readonly folder: string;
+  readonly logPath: string;
+  /** Goes over standard input: command lines and environments are readable by others. */
+  readonly boot: InstanceBoot;
+}
+
+/** Resolves once the process exists. Its output goes straight into the log file, so it needs us for nothing. */
+export async function spawnInstance(
+  request: Spawn,
+): Promise<ChildProcess & { readonly pid: number }> {
+  const log = await open(request.logPath, 'a', 0o600);
+  try {
+    // Detached: an instance outlives a control plane that was killed and is taken back by the next one.
+    const child = spawn(process.execPath, [request.entry, ...request.arguments], {
+      cwd: request.folder,
+      env: childEnvironment(),
+      detached: true,
+      stdio: ['pipe', log.fd, log.fd],
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    // It may die before it has read its boot document; its exit tells.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(JSON.stringify(request.boot));
+    return child as ChildProcess & { readonly pid: number };
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,82 @@
+import type { BlockManager } from './block/index.ts';
+import type { ClusterBackend } from './cluster/index.ts';
+
+interface LogOptions {
+  readonly tail: number;
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Lines of all of a block's instances as they come, each after its instance's name where there are several. With `follow`,
+ * instances that are started meanwhile join.
+ */
+export async function* blockLogs(request: {
+  readonly tenant: string;
+  readonly blockId: string;
+  readonly blocks: BlockManager;
+  readonly backend: ClusterBackend;
+  readonly options: LogOptions;
+}): AsyncIterable<string> {
+  const { tenant, blockId, blocks, backend, options } = request;
+  const ended = new AbortController();
+  const signal = AbortSignal.any([options.signal, ended.signal]);
+  const waiting: { readonly line: string; readonly taken: () => void }[] = [];
+  const joined = new Set<string>();
+  let open = 0;
+  let wake: () => void = () => undefined;
+
+  /** Waits until the line was taken, so that the reader sets the pace. */
+  const offer = (line: string): Promise<void> =>
+    new Promise((taken) => {
+      waiting.push({ line, taken });
+      wake();
+    });
+
+  async function read(instanceId: string, prefix: string): Promise<void> {
+    open += 1;
+    try {
+      const lines = backend.logs(instanceId, { ...options, signal });
+      for await (const line of lines) await offer(prefix + line);
+    } catch {
+      // It has written nothing yet, or its log was removed.
+    } finally {
+      open -= 1;
+      wake();
+    }
+  }
+
+  async function join(): Promise<void> {
+    const { instances } = await blocks.status(tenant, blockId);
+    for (const { id } of instances) {
+      if (joined.has(id)) continue;
+      joined.add(id);
+      void read(id, joined.size > 1 || instances.length > 1 || options.follow ? `${id} | ` : '');
+    }
+  }
+
+  await join();
+  const stop = blocks.onChange((owner, id) => {
+    if (options.follow && owner === tenant && id === blockId)
+      void join().catch(() => ended.abort());
+  });
+  signal.addEventListener('abort', () => wake(), { once: true });
+  try {
+    while (!signal.aborted) {
+      const next = waiting.shift();
+      if (next) {
+        yield next.line;
+        next.taken();
+        continue;
+      }
+      if (open === 0 && !options.follow) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    stop();
+    ended.abort();
+    for (const { taken } of waiting.splice(0)) taken();
+  }
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, realpathSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AiosError, type Problem } from '../sdk/errors.ts';
+import type { ClusterSpec } from '../sdk/spec/cluster.ts';
+import { createArtifactStore } from './artifact/index.ts';
+import { createBlockManager } from './block/index.ts';
+import { type ClusterBackend, createLocalBackend } from './cluster/index.ts';
+import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';
+import { createControlPlaneApi } from './control-plane-api.ts';
+import { createInventory } from './metrics/index.ts';
+import { createPlacement } from './placement/index.ts';
+import { createPolicyHost } from './policy/index.ts';
+import { createRegistry, createSerial } from './registry/index.ts';
+import { createSqliteStore } from './store/index.ts';
+
+/** What was opened, so that it can be closed in the opposite order: at the end, or when a later part does not open. */
+class Opened {
+  readonly #closers: (() => Promise<void>)[] = [];
+  #closing: Promise<void> | undefined;
+
+  add<T extends { close(): Promise<void> }>(part: T): T {
+    this.#closers.push(() => part.close());
+    return part;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
+    const faults: unknown[] = [];
+    for (const close of this.#closers.reverse()) {
+      await close().catch((error: unknown) => faults.push(error));
+    }
+    if (faults.length > 0) throw AiosError.from(faults[0]);
+  }
+}
+
+/**
+ * Names this data directory on the command line of its processes. Holds its place too: a copy of the directory must never
+ * end the processes of the original.
+ */
+async function readDataId(dataDirectory: string): Promise<string> {
+  const path = join(dataDirectory, 'id');
+  const known = await readFile(path, 'utf8').catch(() => '');
+  const id = /^[0-9a-f-]{36}$/.test(known.trim()) ? known.trim() : randomUUID();
+  if (known.trim() !== id) await writeFile(path, `${id}\n`, { mode: 0o600 });
+  return `${id}:${Buffer.from(realpathSync(dataDirectory)).toString('base64url')}`;
+}
+
+function packageVersion(): string {
+  const fromSources = import.meta.url.endsWith('.ts');
+  const file = new URL(fromSources ? '../package.json' : '../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+async function checkCluster(
+  cluster: ClusterSpec,
+  backends: ReadonlyMap<string, ClusterBackend>,
+): Promise<readonly Problem[]> {
+  const backend = backends.get(cluster.backend);
+  if (!backend) {
+    const expected = `one of: ${[...backends.keys()].join(', ')}`;
+    return [
+      {
+        path: '$.backend',
+        message: 'is no backend of this control plane',
+        expected,
+        seen: cluster.backend,
+      },
+    ];
+  }
+  try {
+    await backend.check(cluster);
+    return [];
+  } catch (error) {
+    return [{ path: '$.nodes', message: AiosError.from(error).message }];
+  }
+}
+
+/**
+ * Starts a control plane on a data directory: everything that was declared there comes back, instances from before are
+ * taken back or ended, and afterwards ledger, documents and processes agree.
+ *
+ * @throws {StoreError} STORE_LOCKED, STORE_CORRUPT, STORE_UNAVAILABLE
+ * @throws {PolicyError} POLICY_DEFAULT_MISSING
+ */
+export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { dataDirectory, orphanTimeoutMs = 30_000, log = () => undefined } = options;
+  const opened = new Opened();
+  try {
+    const store = opened.add(createSqliteStore(join(dataDirectory, 'aios.db')));
+    const artifacts = await createArtifactStore({ dataDirectory, store });
+    const policies = opened.add(
+      createPolicyHost({
+        builtins: options.policies,
+        store,
+        loadArtifact: async (hash) => readFile(await artifacts.path(hash), 'utf8'),
+      }),
+    );
+    const local = opened.add(
+      await createLocalBackend({
+        dataDirectory,
+        dataId: await readDataId(dataDirectory),
+        artifactPath: artifacts.path,
+      }),
+    );
+    const backends = new Map([[local.name, local]]);
+    const inventory = opened.add(createInventory({ backends, log }));
+    const placement = createPlacement({
+      host: policies,
+      inventory: () => ({ clusters: inventory.clusters(), revision: inventory.revision }),
+    });
+    for (const tenant of await store.tenants()) {
+      for (const { value } of await store.list<ClusterSpec>(tenant, 'cluster')) {
+        inventory.setCluster(value);
+        placement.ledger.setCluster(value);
+      }
+    }
+    const exclusive = createSerial();
+    const registry = createRegistry({
+      store,
+      artifacts,
+      policies,
+      exclusive,
+      checkCluster: (cluster) => checkCluster(cluster, backends),
+      isBuiltInPolicy: async (tenant, uri) =>
+        (await policies.list(tenant)).some((p) => p.uri === uri && p.origin === 'built-in'),
+    });
+    const blocks = opened.add(
+      await createBlockManager({
+        store,
+        documents: registry,
+        placement,
+        inventory,
+        policies,
+        backends,
+        exclusive,
+        orphanTimeoutMs,
+        log,
+      }),
+    );
+    await inventory.measure();
+    return createControlPlaneApi({
+      store,
+      artifacts,
+      policies,
+      inventory,
+      placement,
+      registry,
+      blocks,
+      backend: local,
+      close: () => opened.close(),
+      facts: {
+        version: packageVersion(),
+        pid: process.pid,
+        startedAtMs: Date.now(),
+        dataDirectory,
+      },
+    });
+  } catch (error) {
+    await opened.close().catch(() => undefined);
+    throw error;
+  }
+}

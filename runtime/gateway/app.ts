@@ -1,0 +1,61 @@
+import { Hono } from 'hono';
+import { AiosError } from '../../sdk/errors.ts';
+import { defaultTenant } from '../../sdk/ids.ts';
+import type { AccessRule } from './access.ts';
+import type { Admission } from './admission.ts';
+import { artifactRoutes } from './api/artifacts.ts';
+import { inferRoutes } from './api/infer.ts';
+import { resourceRoutes } from './api/resources.ts';
+import { streamRoutes } from './api/streams.ts';
+import type { GatewayEnv, GatewayServices } from './context.ts';
+import { openAiError } from './openai/errors.ts';
+import { openAiRoutes } from './openai/routes.ts';
+import { problemResponse, toAiosError } from './problem.ts';
+
+export interface GatewayRules {
+  readonly access: AccessRule;
+  readonly admission: Admission;
+  /** Aborts when the gateway closes. */
+  readonly closing: AbortSignal;
+}
+
+/** Every route, behind one door: who may call, how many at once, and what an error looks like. */
+export function createGatewayApp(services: GatewayServices, rules: GatewayRules): Hono<GatewayEnv> {
+  const app = new Hono<GatewayEnv>();
+  const isOpenAi = (path: string) => path === '/v1' || path.startsWith('/v1/');
+
+  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+
+  app.use(async (c, next) => {
+    rules.access.check(c.req.raw.headers);
+    const leave = rules.admission.enter();
+    const gone = new AbortController();
+    const { outgoing } = c.env;
+    const onClosing = () => gone.abort(rules.closing.reason);
+    rules.closing.addEventListener('abort', onClosing);
+    // Also after the last byte of a stream: a request is over when its response is.
+    outgoing.once('close', () => {
+      rules.closing.removeEventListener('abort', onClosing);
+      gone.abort(new AiosError('CANCELLED', 'the client went away.'));
+      leave();
+    });
+    if (rules.closing.aborted) onClosing();
+    c.set('facts', { tenant: defaultTenant, signal: gone.signal });
+    await next();
+  });
+
+  app.route('/v1', openAiRoutes(services));
+  for (const routes of [resourceRoutes, streamRoutes, inferRoutes, artifactRoutes]) {
+    app.route('/api', routes(services));
+  }
+
+  app.notFound((c) => {
+    const error = new AiosError('NOT_FOUND', `there is no ${c.req.method} ${c.req.path} here.`);
+    return isOpenAi(c.req.path) ? openAiError(error) : problemResponse(error);
+  });
+  app.onError((fault, c) => {
+    const error = toAiosError(fault, services.log);
+    return isOpenAi(c.req.path) ? openAiError(error) : problemResponse(error);
+  });
+  return app;
+}

@@ -1,0 +1,35 @@
+import { type AiosError, errorCodes } from '../../../sdk/errors.ts';
+import { errorHeaders } from '../problem.ts';
+
+/** Our code, but for the one that OpenAI's clients know by a name of its own. */
+const codeOf = ({ code }: AiosError): string =>
+  code === 'CONTEXT_LENGTH_EXCEEDED' ? 'context_length_exceeded' : code;
+
+function typeOf(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}
+
+/** OpenAI's error object; `problems` is ours. */
+export function openAiErrorBody(error: AiosError): { readonly error: Record<string, unknown> } {
+  const { message, problems, details } = error.serialize();
+  return {
+    error: {
+      message,
+      type: typeOf(errorCodes[error.code].http),
+      param: problems?.[0]?.path.replace(/^\$\.?/, '') || null,
+      code: codeOf(error),
+      ...(problems ? { problems } : {}),
+      ...(details ? { details } : {}),
+    },
+  };
+}
+
+export function openAiError(error: AiosError): Response {
+  return new Response(JSON.stringify(openAiErrorBody(error)), {
+    status: errorCodes[error.code].http,
+    headers: { 'content-type': 'application/json', ...errorHeaders(error) },
+  });
+}

@@ -1,0 +1,1 @@
+export { createInventory, type Inventory, type InventoryOptions } from './inventory.ts';

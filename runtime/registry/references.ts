@@ -1,0 +1,128 @@
+import type { ResourceKind, ResourceSpecs } from '../../sdk/client/api.ts';
+import type { Problem } from '../../sdk/errors.ts';
+import { type HookName, hookNames } from '../../sdk/hooks.ts';
+import { checkBlockAgainstComponent } from '../../sdk/protocol.ts';
+import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { ArtifactStore } from '../control-plane.ts';
+import type { PolicyHost } from '../policy/host.ts';
+
+/** Finds what a document refers to, among what is stored and what is being created with it. */
+export interface Lookup {
+  component(uri: string): Promise<ResourceSpecs['component'] | undefined>;
+  hasBlock(id: string): Promise<boolean>;
+  hasVdag(uri: string): Promise<boolean>;
+}
+
+export interface ReferenceChecks {
+  readonly artifacts: Pick<ArtifactStore, 'has'>;
+  readonly policies: Pick<PolicyHost, 'check'>;
+  /** Problems of a cluster with the backend that would run it. */
+  readonly checkCluster: (cluster: ResourceSpecs['cluster']) => Promise<readonly Problem[]>;
+}
+
+export interface Findings {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+type Path = readonly PropertyKey[];
+/** Where a value of the plain form stands in the user's own document. */
+export type Locate = (plain: Path) => string;
+
+/** Checks all that a document refers to: policies, artifacts, other documents. Collects every problem. */
+export async function checkReferences<K extends ResourceKind>(
+  kind: K,
+  spec: ResourceSpecs[K],
+  context: ReferenceChecks & {
+    readonly tenant: string;
+    readonly lookup: Lookup;
+    readonly locate: Locate;
+  },
+): Promise<Findings> {
+  const { tenant, lookup, locate } = context;
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+
+  async function artifact(path: Path, hash: string): Promise<void> {
+    if (await context.artifacts.has(hash)) return;
+    problems.push({
+      path: locate(path),
+      message: `artifact ${hash} is not stored here; upload it first`,
+      seen: hash,
+    });
+  }
+
+  async function policy(path: Path, hook: string, reference: PolicyReference): Promise<void> {
+    if (!(hookNames as readonly string[]).includes(hook)) return;
+    const found = await context.policies.check(tenant, hook as HookName, reference);
+    // The host names places of the plain form; the user wants those of their own document.
+    const plain = `$.policies.${hook}`;
+    const place = locate(path);
+    problems.push(...found.map((p) => ({ ...p, path: p.path.replace(plain, () => place) })));
+  }
+
+  async function policies(references: Readonly<Record<string, PolicyReference>>): Promise<void> {
+    for (const [hook, reference] of Object.entries(references)) {
+      await policy(['policies', hook], hook, reference);
+    }
+  }
+
+  async function component(value: ResourceSpecs['component']): Promise<void> {
+    if (value.artifact) await artifact(['artifact', 'hash'], value.artifact.hash);
+    for (const [index, file] of (value.stage?.files ?? []).entries()) {
+      await artifact(['stage', 'files', index, 'hash'], file.hash);
+    }
+    await policies(value.policies);
+  }
+
+  async function block(value: ResourceSpecs['block']): Promise<void> {
+    const found = await lookup.component(value.componentUri);
+    if (found) {
+      warnings.push(...checkBlockAgainstComponent(value, found, locate));
+    } else {
+      problems.push({
+        path: locate(['componentUri']),
+        message: `component '${value.componentUri}' does not exist; create it first`,
+        seen: value.componentUri,
+      });
+    }
+    await policies(value.policies);
+  }
+
+  async function vdag(value: ResourceSpecs['vdag']): Promise<void> {
+    for (const [index, node] of value.nodes.entries()) {
+      const { blockId, vdagUri } = node;
+      if (blockId !== undefined && !(await lookup.hasBlock(blockId))) {
+        problems.push({
+          path: locate(['nodes', index, 'blockId']),
+          message: `block '${blockId}' does not exist; create it first`,
+          seen: blockId,
+        });
+      }
+      if (vdagUri !== undefined && !(await lookup.hasVdag(vdagUri))) {
+        problems.push({
+          path: locate(['nodes', index, 'vdagUri']),
+          message: `vDAG '${vdagUri}' does not exist; create it first`,
+          seen: vdagUri,
+        });
+      }
+    }
+    for (const [index, file] of (value.generation?.files ?? []).entries()) {
+      await artifact(['generation', 'files', index, 'hash'], file.hash);
+    }
+  }
+
+  const checks: { readonly [Kind in ResourceKind]: (value: ResourceSpecs[Kind]) => Promise<void> } =
+    {
+      component,
+      block,
+      vdag,
+      policy: (value) => artifact(['artifact', 'hash'], value.artifact.hash),
+      cluster: async (value) => {
+        problems.push(...(await context.checkCluster(value)));
+        await policies(value.policies);
+      },
+    };
+  await checks[kind](spec);
+  return { problems, warnings };
+}

@@ -1,0 +1,192 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Created, CreatedPlan, ResourceKind, ResourceSpecs } from '../../sdk/client/api.ts';
+import { AiosError, type Problem, SpecError } from '../../sdk/errors.ts';
+import { readDocument, readPlan } from '../../sdk/spec/index.ts';
+import type { SplitPlan } from '../../sdk/spec/plan.ts';
+import type { Operation, Store, StoredDocument } from '../store/index.ts';
+import { createDocuments, type Documents, idOf } from './documents.ts';
+import { assertUnused } from './in-use.ts';
+import { checkReferences, type Locate, type Lookup, type ReferenceChecks } from './references.ts';
+
+export interface RegistryOptions extends ReferenceChecks {
+  readonly store: Store;
+  /** One change at a time: what a check has seen still holds when its commit is made. */
+  readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
+  /** Policies that are built in cannot be shadowed by uploaded ones. */
+  readonly isBuiltInPolicy: (tenant: string, uri: string) => Promise<boolean>;
+}
+
+export interface ReadSpec<T> {
+  readonly spec: T;
+  readonly warnings: readonly Problem[];
+}
+
+/** What users declared: checked before it is stored, and kept whole while something refers to it. */
+export interface Registry extends Documents {
+  /** Reads and checks a document and all it refers to; stores nothing. @throws {SpecError} SPEC_INVALID */
+  read<K extends ResourceKind>(
+    tenant: string,
+    kind: K,
+    document: unknown,
+  ): Promise<ReadSpec<ResourceSpecs[K]>>;
+  /** @throws {AiosError} SPEC_INVALID, ALREADY_EXISTS, STORE_CONFLICT */
+  create<K extends ResourceKind>(
+    tenant: string,
+    kind: K,
+    document: unknown,
+    options: {
+      readonly replace: boolean;
+      /** Last word before the commit. May throw. */
+      readonly beforeCommit?: (
+        spec: ResourceSpecs[K],
+        existing: StoredDocument<ResourceSpecs[K]> | undefined,
+      ) => Promise<void>;
+    },
+  ): Promise<Created<ResourceSpecs[K]>>;
+  /** Components, blocks and vDAG in one commit; what exists identically stays. */
+  createPlan(tenant: string, plan: unknown): Promise<CreatedPlan>;
+  /** Commits `operations` if nothing refers to the document. @throws {AiosError} NOT_FOUND, IN_USE */
+  remove(
+    tenant: string,
+    kind: ResourceKind,
+    id: string,
+    operations?: readonly Operation[],
+  ): Promise<void>;
+}
+
+function assertNoProblems(what: string, problems: readonly Problem[]): void {
+  const [first] = problems;
+  if (!first) return;
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems, the first`;
+  throw new SpecError('SPEC_INVALID', `${what} has ${count} at ${first.path}: ${first.message}.`, {
+    problems,
+  });
+}
+
+const exists = (kind: ResourceKind, id: string): AiosError =>
+  new AiosError(
+    'ALREADY_EXISTS',
+    `${kind} '${id}' exists already. Delete it first, give this one another ${kind === 'block' || kind === 'cluster' ? 'id' : 'version'}, or replace it (--replace).`,
+    { details: { kind, id } },
+  );
+
+/** One prefix for the paths of a document inside a plan. */
+const inside =
+  (prefix: string): Locate =>
+  (plain) =>
+    plain.reduce<string>(
+      (path, key) => path + (typeof key === 'number' ? `[${key}]` : `.${String(key)}`),
+      prefix,
+    );
+
+interface Planned<K extends ResourceKind> {
+  readonly kind: K;
+  readonly spec: ResourceSpecs[K];
+  readonly prefix: string;
+}
+
+function plannedDocuments(plan: SplitPlan): readonly Planned<'component' | 'block' | 'vdag'>[] {
+  return [
+    ...plan.components.map((spec, n) => ({
+      kind: 'component' as const,
+      spec,
+      prefix: `$.components[${n}]`,
+    })),
+    ...plan.blocks.map((spec, n) => ({ kind: 'block' as const, spec, prefix: `$.blocks[${n}]` })),
+    { kind: 'vdag' as const, spec: plan.vdag, prefix: '$.vdag' },
+  ];
+}
+
+export function createRegistry(options: RegistryOptions): Registry {
+  const { store, exclusive } = options;
+  const documents = createDocuments(store);
+
+  const isLeaving = async (tenant: string, id: string): Promise<boolean> =>
+    (await store.get({ tenant, kind: 'block-deletion', id })) !== undefined;
+
+  const storedLookup = (tenant: string): Lookup => ({
+    component: async (uri) => (await documents.get(tenant, 'component', uri))?.value,
+    hasBlock: async (id) =>
+      (await documents.get(tenant, 'block', id)) !== undefined && !(await isLeaving(tenant, id)),
+    hasVdag: async (uri) => (await documents.get(tenant, 'vdag', uri)) !== undefined,
+  });
+
+  async function read<K extends ResourceKind>(tenant: string, kind: K, document: unknown) {
+    const { value, warnings, locate } = readDocument(kind, document);
+    const spec = value as ResourceSpecs[K];
+    const lookup = storedLookup(tenant);
+    const found = await checkReferences(kind, spec, { ...options, tenant, lookup, locate });
+    assertNoProblems(`the ${kind} document`, found.problems);
+    return { spec, warnings: [...warnings, ...found.warnings] };
+  }
+
+  const create: Registry['create'] = (tenant, kind, document, { replace, beforeCommit }) =>
+    exclusive(async () => {
+      const { spec, warnings } = await read(tenant, kind, document);
+      const id = idOf(kind, spec);
+      const existing = await documents.get(tenant, kind, id);
+      const taken = kind === 'policy' && (await options.isBuiltInPolicy(tenant, id));
+      if (taken || (existing && !replace)) throw exists(kind, id);
+      await beforeCommit?.(spec, existing);
+      const ifRevision = existing?.revision ?? 0;
+      const revision = await store.commit([
+        { tenant, kind, id, type: 'put', value: spec, ifRevision },
+      ]);
+      return { kind, id, revision, spec, warnings };
+    });
+
+  async function checkPlan(tenant: string, plan: SplitPlan): Promise<readonly Operation[]> {
+    const planned = plannedDocuments(plan);
+    const stored = storedLookup(tenant);
+    const lookup: Lookup = {
+      component: async (uri) =>
+        plan.components.find((component) => component.uri === uri) ?? stored.component(uri),
+      hasBlock: async (id) => plan.blocks.some((block) => block.id === id) || stored.hasBlock(id),
+      hasVdag: stored.hasVdag,
+    };
+    const problems: Problem[] = [];
+    const operations = new Map<string, Operation>();
+    for (const { kind, spec, prefix } of planned) {
+      const locate = inside(prefix);
+      const found = await checkReferences(kind, spec, { ...options, tenant, lookup, locate });
+      problems.push(...found.problems);
+      const id = idOf(kind, spec);
+      const existing = await documents.get(tenant, kind, id);
+      // Compared as what would be stored: JSON knows no `undefined`.
+      const value: unknown = JSON.parse(JSON.stringify(spec));
+      const same = existing ? isDeepStrictEqual(existing.value, value) : true;
+      if (!same || (kind === 'block' && (await isLeaving(tenant, id)))) throw exists(kind, id);
+      const key = `${kind} ${id}`;
+      const twin = operations.get(key);
+      if (twin?.type === 'put' && !isDeepStrictEqual(twin.value, value)) {
+        problems.push({ path: prefix, message: `${kind} '${id}' stands here twice, differently` });
+      }
+      if (!existing) operations.set(key, { tenant, kind, id, type: 'put', value, ifRevision: 0 });
+    }
+    assertNoProblems('the plan', problems);
+    return [...operations.values()];
+  }
+
+  return {
+    ...documents,
+    read,
+    create,
+    createPlan: (tenant, document) =>
+      exclusive(async () => {
+        const plan = readPlan(document);
+        await store.commit(await checkPlan(tenant, plan));
+        return {
+          model: plan.vdag.uri,
+          vdagUri: plan.vdag.uri,
+          components: plan.components.map(({ uri }) => uri),
+          blocks: plan.blocks.map(({ id }) => id),
+        };
+      }),
+    remove: (tenant, kind, id, operations) =>
+      exclusive(async () => {
+        await documents.require(tenant, kind, id);
+        await assertUnused(store, documents, tenant, kind, id);
+        await store.commit(operations ?? [{ tenant, kind, id, type: 'delete' }]);
+      }),
+  };
+}

@@ -1,0 +1,17 @@
+export { createGenerationDriver, type GenerationDriverOptions } from './driver.ts';
+export type {
+  ChatMessage,
+  GenerateRequest,
+  GenerationDriver,
+  GenerationEvent,
+  GenerationUsage,
+  HopTiming,
+  TokenChoice,
+} from './generation.ts';
+export {
+  createGraphRunner,
+  type GraphRunner,
+  type GraphRunnerOptions,
+  type InvokeRequest,
+} from './graph-runner.ts';
+export { parseRequest } from './parse-request.ts';

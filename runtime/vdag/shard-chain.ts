@@ -1,0 +1,50 @@
+import { AiosError, VdagError } from '../../sdk/errors.ts';
+import type { VdagSpec } from '../../sdk/spec/vdag.ts';
+import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import { mintTicket, type RouteHop } from '../dataplane/index.ts';
+
+/** The blocks that hold the model, first shard first. */
+export function shardBlocks(vdag: VdagSpec, stages: readonly string[]): readonly string[] {
+  const blockOf = new Map(vdag.nodes.map((node) => [node.label, node.blockId]));
+  const unbound = stages.filter((label) => blockOf.get(label) === undefined);
+  if (unbound.length > 0) {
+    throw new VdagError(
+      'VDAG_NODE_UNBOUND',
+      `vDAG '${vdag.uri}': stage ${unbound.map((label) => `'${label}'`).join(', ')} names no block. Give each stage's node a blockId.`,
+      { details: { labels: unbound } },
+    );
+  }
+  return stages.map((label) => blockOf.get(label) as string);
+}
+
+/** One instance of each block, chosen together; all are released when one is missing. */
+export async function pickShards(
+  directory: InstanceDirectory,
+  blockIds: readonly string[],
+  request: {
+    readonly tenant: string;
+    readonly sessionId: string;
+    readonly waitMs: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<readonly RoutedInstance[]> {
+  const picked = await Promise.allSettled(
+    blockIds.map((blockId) => directory.pick({ ...request, blockId })),
+  );
+  const chosen = picked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const refusal = picked.find((one) => one.status === 'rejected');
+  if (refusal) {
+    for (const instance of chosen) instance.release();
+    throw AiosError.from(refusal.reason, 'SHARD_UNAVAILABLE');
+  }
+  return chosen;
+}
+
+/** Hop i carries the ticket that hop i-1 (the driver for the first) must show it. */
+export function routeOf(driverId: string, shards: readonly RoutedInstance[]): readonly RouteHop[] {
+  return shards.map(({ instanceId, address, secret }, index) => ({
+    instanceId,
+    address,
+    ticket: mintTicket(secret, shards[index - 1]?.instanceId ?? driverId),
+  }));
+}

@@ -1,0 +1,237 @@
+import { AiosError, DataPlaneError, type SerializedError } from '../../sdk/errors.ts';
+import type { SamplingParameters } from '../../sdk/sampling.ts';
+import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import {
+  emptyFrame,
+  type Frame,
+  frameLimits,
+  type OpenPayload,
+  type TokenPayload,
+} from '../dataplane/index.ts';
+import type { InstancePool, SessionLink } from './instance-pool.ts';
+import type { RequestScope } from './request-scope.ts';
+import { routeOf } from './shard-chain.ts';
+
+/** What the last shard chose, and the nanoseconds each shard computed and waited: pairs, in order. */
+export interface SampledToken {
+  readonly token: number;
+  readonly choice?: TokenPayload;
+  readonly timings: readonly number[];
+}
+
+/** One answer's place in every shard of a model. */
+export interface ShardSession {
+  /** Sends the prompt in chunks; the last one asks for a token. */
+  prefill(tokens: readonly number[], chunkTokens: number): Promise<void>;
+  /** Sends the token at `position` and asks for the next. */
+  step(token: number, position: number): void;
+  /** The next token asked for. @throws {AiosError} what failed: a shard, the deadline, the caller */
+  next(): Promise<SampledToken>;
+  /** Frees the session's memory in every shard. Safe to call twice. */
+  close(): void;
+}
+
+export interface ShardSessionOptions {
+  readonly sessionId: string;
+  readonly tenant: string;
+  readonly driverId: string;
+  readonly shards: readonly RoutedInstance[];
+  readonly pool: InstancePool;
+  readonly directory: InstanceDirectory;
+  readonly scope: RequestScope;
+  readonly deadlineMs: number;
+  readonly promptTokens: readonly number[];
+  readonly sampling: SamplingParameters & { readonly seed: number };
+}
+
+/**
+ * Opens a session down the chain and waits until the last shard holds a slot.
+ *
+ * @throws {AiosError} BUSY, SHARD_UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED
+ */
+export async function openShardSession(options: ShardSessionOptions): Promise<ShardSession> {
+  const { sessionId, shards, pool, directory, scope } = options;
+  const first = shards[0];
+  const last = shards[shards.length - 1];
+  if (!first || !last) throw new DataPlaneError('SHARD_UNAVAILABLE', 'the model has no shards.');
+  const ends = first === last ? [first] : [first, last];
+  const pooled = ends.map((instance) => pool.acquire(instance));
+  const inbox = createInbox();
+  const stopListening: (() => void)[] = [];
+  let links: SessionLink[] = [];
+  let sequence = 0;
+  let closed = false;
+
+  const send = (frame: Partial<Frame> & Pick<Frame, 'type'>) => {
+    links[0]?.send({ ...emptyFrame(frame.type), ...frame, session: sessionId, sequence });
+    sequence += 1;
+  };
+
+  // A shard that lost the one beside it says which: it is checked before anybody is sent there again.
+  const blame = (error: AiosError) => {
+    const lost = shards.find(({ instanceId }) => instanceId === error.details.instanceId);
+    if (lost && error.code === 'SHARD_UNAVAILABLE') directory.report(lost.instanceId, error);
+  };
+
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    for (const stop of stopListening) stop();
+    // The last shard is told directly too: a dead shard between must not keep its memory taken.
+    for (const [index, link] of links.entries()) {
+      const frame = { ...emptyFrame('close'), session: sessionId };
+      try {
+        link.send({ ...frame, sequence: index === 0 ? sequence : 0 });
+      } catch {
+        // A link that is down has taken its sessions with it.
+      }
+    }
+    for (const one of pooled) one.release();
+  };
+
+  try {
+    links = await scope.race(
+      Promise.all(
+        pooled.map(async (one, index) => {
+          try {
+            return await one.link();
+          } catch (error) {
+            const { instanceId, blockId } = ends[index] as RoutedInstance;
+            directory.report(instanceId, error);
+            throw unavailable(instanceId, blockId, error);
+          }
+        }),
+      ),
+    );
+    for (const [index, link] of links.entries()) {
+      const { instanceId, blockId } = ends[index] as RoutedInstance;
+      stopListening.push(
+        link.listen(sessionId, {
+          onFrame: (frame) => {
+            if (frame.type === 'fail') blame(readFailure(frame));
+            inbox.accept(frame);
+          },
+          onDown: (error) => {
+            if (!scope.signal.aborted) directory.report(instanceId, error);
+            inbox.fail(unavailable(instanceId, blockId, error));
+          },
+        }),
+      );
+    }
+    const open: OpenPayload = {
+      tenant: options.tenant,
+      driverId: options.driverId,
+      route: routeOf(options.driverId, shards),
+      deadlineMs: options.deadlineMs,
+      promptTokens: options.promptTokens,
+      sampling: options.sampling,
+    };
+    send({ type: 'open', payload: new TextEncoder().encode(JSON.stringify(open)) });
+    await scope.race(inbox.opened());
+  } catch (error) {
+    close();
+    throw error;
+  }
+
+  return {
+    async prefill(tokens, chunkTokens) {
+      for (let position = 0; position < tokens.length; position += chunkTokens) {
+        // A long prompt must not fill the bounded queue that all sessions of the link share.
+        while ((links[0]?.queuedFrames ?? 0) >= maxQueuedFrames) {
+          await scope.race(new Promise((resolve) => setTimeout(resolve, queuePollMs)));
+        }
+        const chunk = tokens.slice(position, position + chunkTokens);
+        send(stepFrame(chunk, position, position + chunk.length === tokens.length));
+      }
+    },
+    step: (token, position) => send(stepFrame([token], position, true)),
+    next: () => scope.race(inbox.token()),
+    close,
+  };
+}
+
+/** Frames of a prompt that may wait for the first shard's credit. */
+const maxQueuedFrames = 16;
+const queuePollMs = 2;
+/** For a vDAG that does not say how wide its activations are: safe up to 16,384. */
+const unknownWidthChunkTokens = 4;
+
+/** Tokens of a prefill chunk whose activations stay under the data plane's aim. */
+export function prefillChunkTokens(hiddenSize: number | undefined): number {
+  if (hiddenSize === undefined) return unknownWidthChunkTokens;
+  const fitting = Math.floor(frameLimits.prefillChunkBytes / (hiddenSize * 4));
+  return Math.min(Math.max(fitting, 1), 512);
+}
+
+function stepFrame(tokens: readonly number[], position: number, sample: boolean) {
+  return {
+    type: 'step' as const,
+    position,
+    rows: tokens.length,
+    dtype: 'int32' as const,
+    shape: [tokens.length],
+    sample,
+    payload: new Uint8Array(Int32Array.from(tokens).buffer),
+  };
+}
+
+function unavailable(instanceId: string, blockId: string, cause: unknown): DataPlaneError {
+  return new DataPlaneError(
+    'SHARD_UNAVAILABLE',
+    `block '${blockId}': instance ${instanceId} stopped answering. Ask again: the block is being healed.`,
+    { cause, details: { instanceId, blockId } },
+  );
+}
+
+/** What the shards said, in order, for one reader. */
+function createInbox() {
+  const tokens: SampledToken[] = [];
+  let isOpen = false;
+  let failure: AiosError | undefined;
+  let wake: (() => void) | undefined;
+
+  const changed = () => {
+    wake?.();
+    wake = undefined;
+  };
+  const until = async <T>(read: () => T | undefined): Promise<T> => {
+    for (;;) {
+      if (failure) throw failure;
+      const value = read();
+      if (value !== undefined) return value;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  };
+
+  return {
+    accept(frame: Frame) {
+      if (frame.type === 'opened') isOpen = true;
+      else if (frame.type === 'token') tokens.push(readToken(frame));
+      else if (frame.type === 'fail') failure ??= readFailure(frame);
+      changed();
+    },
+    fail(error: AiosError) {
+      failure ??= error;
+      changed();
+    },
+    opened: () => until(() => isOpen || undefined),
+    token: () => until(() => tokens.shift()),
+  };
+}
+
+function readToken({ token, timings, payload }: Frame): SampledToken {
+  if (payload.byteLength === 0) return { token, timings };
+  return { token, timings, choice: JSON.parse(new TextDecoder().decode(payload)) as TokenPayload };
+}
+
+function readFailure({ payload }: Frame): AiosError {
+  try {
+    return AiosError.deserialize(JSON.parse(new TextDecoder().decode(payload)) as SerializedError);
+  } catch (cause) {
+    return new DataPlaneError('SHARD_UNAVAILABLE', 'a shard failed and did not say why.', {
+      cause,
+    });
+  }
+}
