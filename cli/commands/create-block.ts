@@ -1,0 +1,40 @@
+import { parseDurationMs } from '../../sdk/units.ts';
+import { defineCommand } from '../command.ts';
+import { documentOptions, reportCreated } from '../create.ts';
+import { renderDecision } from '../decision.ts';
+import { namedFile, readDocument } from '../documents.ts';
+import { waitForBlock } from '../wait.ts';
+
+export const createBlock = defineCommand({
+  usage: 'create-block [spec]',
+  summary: 'Runs a component: policies choose the cluster and the nodes',
+  examples: [
+    ['aios create-block block.json --wait', 'returns when its instances are ready'],
+    ['aios create-block block.json --dry-run', 'where it would go and why; stores nothing'],
+  ],
+  options: (parser) =>
+    documentOptions(parser)
+      .option('replace', { type: 'boolean', describe: 'Replace it when it exists' })
+      .option('dry-run', { type: 'boolean', describe: 'Explain the placement, create nothing' })
+      .option('wait', { type: 'boolean', describe: 'Until its instances are ready' })
+      .option('timeout', { type: 'string', default: '60s', describe: 'How long to wait' }),
+  async run(args, context) {
+    const timeoutMs = parseDurationMs(args.timeout);
+    const document = await readDocument(context, namedFile(args));
+    if (args.dryRun) {
+      const decision = await context.client.dryRunBlock(document);
+      context.result(decision, () => renderDecision(decision, context));
+      return;
+    }
+    const created = await context.client.create('block', document, { replace: args.replace });
+    if (!args.wait) {
+      reportCreated(context, created);
+      return;
+    }
+    const status = await waitForBlock(context, created.id, timeoutMs);
+    context.result(status, () => {
+      const nodes = status.instances.map(({ nodeId }) => nodeId).join(', ');
+      return `block ${context.style.bold(created.id)} runs on ${status.clusterId}: ${nodes}`;
+    });
+  },
+});

@@ -1,0 +1,37 @@
+import type { Command } from '../command.ts';
+import { chat } from './chat.ts';
+import { createBlock } from './create-block.ts';
+import { createCluster } from './create-cluster.ts';
+import { createComponent } from './create-component.ts';
+import { createPlan } from './create-plan.ts';
+import { createPolicy } from './create-policy.ts';
+import { createVdag } from './create-vdag.ts';
+import { deleteResource } from './delete.ts';
+import { explain } from './explain.ts';
+import { get } from './get.ts';
+import { infer } from './infer.ts';
+import { logs } from './logs.ts';
+import { schema } from './schema.ts';
+import { split } from './split.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+
+/** Every command, in the order of `aios --help`. A new one: its file, and its line here. */
+export const commands: readonly Command[] = [
+  up,
+  status,
+  split,
+  createPlan,
+  chat,
+  infer,
+  createCluster,
+  createComponent,
+  createBlock,
+  createVdag,
+  createPolicy,
+  get,
+  explain,
+  logs,
+  deleteResource,
+  schema,
+];

@@ -1,0 +1,71 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { parseDurationMs } from '../../sdk/units.ts';
+import { defineCommand } from '../command.ts';
+import { type Context, defaultPort } from '../context.ts';
+
+/** Resolves when Ctrl-C or SIGTERM comes. */
+const ended = ({ signal }: Context): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+async function readApiKeys(context: Context, file: string | undefined): Promise<string[]> {
+  const fromFile = file === undefined ? [] : (await context.readText(file)).split('\n');
+  const keys = [...fromFile, context.io.env.AIOS_API_KEY ?? ''].map((key) => key.trim());
+  return keys.filter((key) => key !== '');
+}
+
+export const up = defineCommand({
+  usage: 'up',
+  summary: 'Starts a control plane; Ctrl-C stops it and everything it runs',
+  examples: [
+    ['aios up', 'on this machine, what it keeps under ~/.aios'],
+    ['aios up --port 0 --data-dir data --json', 'prints {"url": …} when it is ready'],
+    ['AIOS_API_KEY=… aios up --host 0.0.0.0', 'for other machines; clients send the key'],
+  ],
+  options: (parser) =>
+    parser
+      .option('port', { type: 'number', default: defaultPort, describe: '0 takes any free one' })
+      .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on' })
+      .option('data-dir', {
+        type: 'string',
+        describe: 'Where everything is kept',
+        defaultDescription: 'AIOS_DATA_DIR, or ~/.aios',
+      })
+      .option('api-key-file', { type: 'string', describe: 'Keys clients may use, one a line' })
+      .option('orphan-timeout', {
+        type: 'string',
+        default: '30s',
+        describe: 'How long instances outlive a control plane that vanished',
+      }),
+  async run(args, context) {
+    const orphanTimeoutMs = parseDurationMs(args.orphanTimeout);
+    const apiKeys = await readApiKeys(context, args.apiKeyFile);
+    const { env } = context.io;
+    const { serve } = await import('../serve.ts');
+    const served = await serve({
+      dataDirectory: context.path(
+        args.dataDir ?? env.AIOS_DATA_DIR ?? join(env.HOME ?? homedir(), '.aios'),
+      ),
+      host: args.host,
+      port: args.port,
+      apiKeys,
+      orphanTimeoutMs,
+      log: (line) => context.note(context.style.dim(line)),
+    });
+    try {
+      context.result({ url: served.url }, () =>
+        [
+          `aios is up at ${context.style.bold(served.url)}`,
+          'next: aios create-cluster --help, or npm run demo; Ctrl-C stops it',
+        ].join('\n'),
+      );
+      await ended(context);
+      if (!context.json) context.note('stopping …');
+    } finally {
+      await served.close();
+    }
+  },
+});

@@ -1,0 +1,160 @@
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import type { ChatMessage, ChatRequest } from '../sdk/client/index.ts';
+import { AiosError } from '../sdk/errors.ts';
+import type { Context } from './context.ts';
+
+interface ConversationOptions {
+  readonly system?: string | undefined;
+  readonly request: Omit<ChatRequest, 'messages' | 'signal'>;
+}
+
+interface Answer {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  /** Ended by Ctrl-C. */
+  readonly cancelled: boolean;
+  readonly finishReason?: string;
+  readonly completionTokens: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Streams one answer to the terminal. */
+async function ask(context: Context, request: ChatRequest, signal: AbortSignal): Promise<Answer> {
+  const started = performance.now();
+  let firstAt = started;
+  let text = '';
+  const tokens: number[] = [];
+  const finish = (cancelled: boolean, finishReason?: string, counted?: number): Answer => {
+    const completionTokens = counted || tokens.length;
+    const seconds = (performance.now() - firstAt) / 1000;
+    return {
+      text,
+      tokens,
+      cancelled,
+      ...(finishReason === undefined ? {} : { finishReason }),
+      completionTokens,
+      // The first token belongs to the prompt's time, so it is not counted.
+      tokensPerSecond: seconds > 0 ? Math.max(0, completionTokens - 1) / seconds : 0,
+    };
+  };
+  try {
+    for await (const event of context.client.chat({ ...request, signal })) {
+      if (event.type === 'end') return finish(false, event.finishReason, event.completionTokens);
+      if (event.type === 'prompt') continue;
+      if (tokens.length === 0) firstAt = performance.now();
+      text += event.text;
+      tokens.push(...event.tokens);
+      if (!context.json) context.io.stdout.write(event.text);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  return finish(true);
+}
+
+/**
+ * Questions one line each, answers streamed. Ctrl-C ends the answer; at the prompt, twice, the program. Ends at `/exit`
+ * and at the end of input. From a pipe, a question that fails ends the conversation with its error.
+ */
+export async function converse(context: Context, options: ConversationOptions): Promise<void> {
+  const { io, style } = context;
+  const interactive = Boolean(io.stdin.isTTY && io.stdout.isTTY) && !context.json;
+  const messages: ChatMessage[] = [];
+  if (options.system !== undefined) messages.push({ role: 'system', content: options.system });
+
+  const input = createInterface({
+    input: io.stdin,
+    ...(interactive && io.stdout instanceof Writable ? { output: io.stdout } : {}),
+    terminal: interactive,
+    prompt: style.accent('› '),
+  });
+  const waiting: string[] = [];
+  let ended = false;
+  let wake = (): void => {};
+  let answering: AbortController | undefined;
+  let warned = false;
+
+  const leave = (): void => {
+    ended = true;
+    wake();
+  };
+  const interrupt = (): void => {
+    if (answering) {
+      answering.abort();
+    } else if (warned) {
+      leave();
+    } else {
+      warned = true;
+      context.note(`\n${style.dim('Ctrl-C again, Ctrl-D or /exit leaves.')}`);
+      if (interactive) input.prompt();
+    }
+  };
+  input.on('line', (line) => {
+    waiting.push(line);
+    wake();
+  });
+  input.on('close', leave);
+  // A terminal in raw mode gives Ctrl-C to readline; from elsewhere it comes as a signal.
+  input.on('SIGINT', interrupt);
+  const release = context.onInterrupt(interrupt);
+  const stop = (): void => {
+    answering?.abort();
+    leave();
+  };
+  context.signal.addEventListener('abort', stop);
+
+  const nextLine = async (): Promise<string | undefined> => {
+    if (interactive && waiting.length === 0 && !ended) input.prompt();
+    while (waiting.length === 0 && !ended) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    return context.signal.aborted ? undefined : waiting.shift();
+  };
+
+  try {
+    for (let line = await nextLine(); line !== undefined; line = await nextLine()) {
+      const question = line.trim();
+      warned = false;
+      if (question === '') continue;
+      if (question === '/exit' || question === '/quit') break;
+      answering = new AbortController();
+      const asked: ChatMessage[] = [...messages, { role: 'user', content: question }];
+      try {
+        const request = { ...options.request, messages: asked };
+        const answer = await ask(context, request, answering.signal);
+        if (answer.text !== '' || !answer.cancelled) {
+          messages.splice(0, messages.length, ...asked, {
+            role: 'assistant',
+            content: answer.text,
+          });
+        }
+        showEnd(context, answer, interactive);
+      } catch (error) {
+        if (!interactive) throw error;
+        const failure = AiosError.from(error);
+        context.note(`\n${style.bad(failure.code)} ${failure.message}`);
+      } finally {
+        answering = undefined;
+      }
+    }
+  } finally {
+    release();
+    context.signal.removeEventListener('abort', stop);
+    input.close();
+  }
+}
+
+function showEnd(context: Context, answer: Answer, interactive: boolean): void {
+  if (context.json) {
+    context.print(JSON.stringify(answer));
+    return;
+  }
+  context.print('');
+  if (!interactive) return;
+  const speed = `${answer.completionTokens} tokens, ${answer.tokensPerSecond.toFixed(0)} a second`;
+  const end = answer.cancelled ? 'stopped' : answer.finishReason === 'length' ? 'cut' : undefined;
+  context.note(context.style.dim(`  ${end ? `${end}; ` : ''}${speed}`));
+}

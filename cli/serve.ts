@@ -1,0 +1,67 @@
+import { mkdir } from 'node:fs/promises';
+import { builtinPolicies } from '../policies/index.ts';
+import { startGateway } from '../runtime/gateway/index.ts';
+import { createControlPlane } from '../runtime/index.ts';
+import { createGenerationDriver, createGraphRunner } from '../runtime/vdag/index.ts';
+import { StoreError } from '../sdk/errors.ts';
+
+export interface ServeOptions {
+  /** Absolute; made when missing. */
+  readonly dataDirectory: string;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly apiKeys: readonly string[];
+  /** How long instances wait for a control plane before they end themselves. */
+  readonly orphanTimeoutMs: number;
+  readonly log: (line: string) => void;
+}
+
+export interface Served {
+  /** Without a path at its end. */
+  readonly url: string;
+  /** Ends answers, then instances, then the store. */
+  close(): Promise<void>;
+}
+
+/** Composes the system in this process: store, policies, backends, driver and gateway. */
+export async function serve(options: ServeOptions): Promise<Served> {
+  const { dataDirectory, log } = options;
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((cause: Error) => {
+    throw new StoreError(
+      'STORE_UNAVAILABLE',
+      `the data directory '${dataDirectory}' cannot be made: ${cause.message}. Choose another with --data-dir.`,
+      { cause },
+    );
+  });
+  const controlPlane = await createControlPlane({
+    dataDirectory,
+    policies: builtinPolicies,
+    orphanTimeoutMs: options.orphanTimeoutMs,
+    log,
+  });
+  const { directory, artifacts } = controlPlane;
+  const resolveVdag = controlPlane.resolveVdag.bind(controlPlane);
+  const driver = createGenerationDriver({ resolveVdag, directory, artifacts, log });
+  const runner = createGraphRunner({ resolveVdag, directory, driver });
+
+  const closeAll = async (): Promise<void> => {
+    runner.close();
+    await driver.close();
+    await controlPlane.close();
+  };
+  try {
+    const { host, port, apiKeys } = options;
+    const gateway = await startGateway({ controlPlane, driver, runner, host, port, apiKeys, log });
+    return {
+      url: gateway.url,
+      async close() {
+        await gateway.close();
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}

@@ -1,0 +1,123 @@
+import { extname } from 'node:path';
+import { builtinPolicies } from '../policies/index.ts';
+import { splitModel } from '../runtime/model/split.ts';
+import { splitters } from '../runtime/model/splitters/index.ts';
+import { createPolicyHost } from '../runtime/policy/index.ts';
+import { createMemoryStore } from '../runtime/store/index.ts';
+import { AiosError } from '../sdk/errors.ts';
+import type { HookInput } from '../sdk/hooks.ts';
+import { hooks } from '../sdk/hooks.ts';
+import { defaultTenant, policyUri } from '../sdk/ids.ts';
+import type { AnyPolicy } from '../sdk/policy.ts';
+import type { SplitPlan } from '../sdk/spec/plan.ts';
+import type { Context } from './context.ts';
+import { renderBar } from './progress.ts';
+
+interface SplitArguments {
+  readonly model: string;
+  readonly out: string;
+  readonly shards?: number | undefined;
+  /** Clusters. */
+  readonly fit?: readonly string[] | undefined;
+  readonly planner?: string | undefined;
+  readonly maxSessions?: number | undefined;
+  readonly context?: number | undefined;
+  readonly copy?: boolean | undefined;
+}
+
+type Nodes = HookInput<'splitPlanner'>['nodes'];
+
+/** What the healthy nodes of the clusters may still promise, as the server knows it. */
+async function freeNodes({ client }: Context, clusters: readonly string[]): Promise<Nodes> {
+  const found = await Promise.all(clusters.map((id) => client.get('cluster', id)));
+  const nodes = found.flatMap(({ spec, nodes: snapshots }) =>
+    snapshots
+      .filter(({ healthy }) => healthy)
+      .map(({ id, free }) => ({
+        clusterId: spec.id,
+        nodeId: id,
+        freeMemoryBytes: free.memoryBytes,
+        cpuCores: free.cpuCores,
+      })),
+  );
+  if (clusters.length > 0 && nodes.length === 0) {
+    throw new AiosError(
+      'SPLIT_INFEASIBLE',
+      `no node of ${clusters.join(', ')} is healthy; there is nothing to fit the model to.`,
+    );
+  }
+  return nodes;
+}
+
+/** A planner of the user's own, from a file. It is trusted: it runs here, on the user's own machine. */
+async function importPlanner(context: Context, file: string): Promise<AnyPolicy> {
+  const { bundle } = await import('./bundle.ts');
+  const { describe } = await import('./describe.ts');
+  const path = context.path(file);
+  const bundled = await bundle(path, 'policy');
+  const { type, hook } = await describe(path, bundled);
+  if (type !== 'policy' || hook !== 'splitPlanner') {
+    throw new AiosError(
+      'BUNDLE_FAILED',
+      `the default export of '${file}' must be a definePolicy of the hook splitPlanner.`,
+    );
+  }
+  const source = Buffer.from(bundled.code).toString('base64');
+  const module: { default: AnyPolicy } = await import(`data:text/javascript;base64,${source}`);
+  return module.default;
+}
+
+/** Splits the model here, with the cuts of the planner policy. */
+export async function splitForNodes(context: Context, args: SplitArguments): Promise<SplitPlan> {
+  const { progress, signal } = context;
+  const own =
+    args.planner &&
+    extname(args.planner) !== '' &&
+    /^\.?\.?\/|\.(ts|js|mts|mjs)$/.test(args.planner)
+      ? await importPlanner(context, args.planner)
+      : undefined;
+  const planner = own?.uri ?? policyUri(args.planner ?? hooks.splitPlanner.defaultPolicy);
+  const nodes = await freeNodes(context, args.fit ?? []);
+  const store = createMemoryStore();
+  const host = createPolicyHost({
+    builtins: own ? [...builtinPolicies, own] : builtinPolicies,
+    store,
+    loadArtifact: async (hash) => {
+      throw new AiosError('POLICY_NOT_FOUND', `the policy ${hash} is not on this machine.`);
+    },
+  });
+  try {
+    return await splitModel({
+      modelFolder: context.path(args.model),
+      outFolder: context.path(args.out),
+      splitters,
+      planner,
+      copy: args.copy ?? false,
+      ...(args.maxSessions === undefined ? {} : { maxSessions: args.maxSessions }),
+      ...(args.context === undefined ? {} : { contextTokens: args.context }),
+      signal,
+      onProgress: ({ fraction, message }) => progress.update(`${renderBar(fraction)}  ${message}`),
+      async plan({ name, layers, embeddingBytes, headBytes, overheadBytes }) {
+        const { output } = await host.evaluate({
+          tenant: defaultTenant,
+          hook: 'splitPlanner',
+          action: 'plan',
+          reference: { policyRuleURI: planner, parameters: {}, settings: {} },
+          input: {
+            action: 'plan',
+            model: { name, layers, embeddingBytes, headBytes, overheadBytes },
+            ...(args.shards === undefined ? {} : { shards: args.shards }),
+            nodes,
+          },
+          useSite: `split/${name}`,
+          inventoryRevision: 0,
+        });
+        return output;
+      },
+    });
+  } finally {
+    progress.done();
+    await host.close();
+    await store.close();
+  }
+}
