@@ -94,7 +94,7 @@ export function createContext(
     progress: createProgress(io.stderr),
     signal: controller.signal,
     get client() {
-      const url = options.url ?? io.env.AIOS_URL ?? defaultUrl;
+      const url = options.url || io.env.AIOS_URL || defaultUrl;
       client ??= connect(url, { apiKey: io.env.AIOS_API_KEY });
       return client;
     },

@@ -6,4 +6,8 @@
 export * from './control-plane.ts';
 export { createControlPlane } from './create-control-plane.ts';
 /** One stage in this process, without a control plane: to compare with, and for benches. */
-export { createStageExecutor, type StageExecutor, type StageExecutorOptions } from './model/index.ts';
+export {
+  createStageExecutor,
+  type StageExecutor,
+  type StageExecutorOptions,
+} from './model/index.ts';

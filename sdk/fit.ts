@@ -10,6 +10,8 @@ export interface Misfit {
 
 type GpuRequest = ResourceAmounts['gpus'][number];
 
+const none: ReadonlySet<number> = new Set();
+
 const holds = (device: GpuSnapshot, request: GpuRequest): boolean =>
   !device.exclusive &&
   device.freeMemoryBytes >= request.memoryBytes &&
@@ -48,8 +50,14 @@ export function chooseDevices(
   resources: ResourceAmounts,
 ): readonly number[] | undefined {
   const { gpus } = resources;
-  if (gpus.length === 0) return [];
+  const [first] = gpus;
+  if (!first) return [];
   if (gpus.length > node.gpus.length) return undefined;
+  if (gpus.length === 1) {
+    const device = pick(node.gpus, none, first, false);
+    return device && [device.index];
+  }
+  const taken = new Set<number>();
   const order = gpus
     .map((request, position) => ({ request, position }))
     .sort(
@@ -57,10 +65,9 @@ export function chooseDevices(
         Number(b.request.exclusive) - Number(a.request.exclusive) ||
         b.request.memoryBytes - a.request.memoryBytes,
     );
-  const taken = new Set<number>();
   const chosen = new Array<number>(gpus.length);
   for (const { request, position } of order) {
-    const device = pick(node.gpus, taken, request, gpus.length > 1 && !request.exclusive);
+    const device = pick(node.gpus, taken, request, !request.exclusive);
     if (!device) return undefined;
     taken.add(device.index);
     chosen[position] = device.index;

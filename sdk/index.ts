@@ -40,6 +40,7 @@ export {
   SpecError,
   VdagError,
 } from './errors.ts';
+export { chooseDevices, type Misfit, misfit, withInstance } from './fit.ts';
 export {
   type Assignment,
   type BlockView,

@@ -57,8 +57,10 @@ export async function startControlPlane(folder: string): Promise<ControlPlane> {
     url,
     pid: child.pid ?? 0,
     async run(...args) {
-      command(`aios ${args.map((arg) => shorten(arg, folder)).join(' ')}`);
-      say((await aios(args, url)).trimEnd());
+      command(
+        `aios ${args.map((argument) => argument.replace(`${packageFolder}/`, '')).join(' ')}`,
+      );
+      say((await aios(args, { url, cwd: folder })).trimEnd());
     },
     async stop() {
       child.ref();
@@ -68,15 +70,18 @@ export async function startControlPlane(folder: string): Promise<ControlPlane> {
   };
 }
 
-const shorten = (argument: string, folder: string): string =>
-  argument.replace(`${folder}/`, '').replace(`${packageFolder}/`, '');
-
 /** Runs one command. @returns what it printed */
-export async function aios(args: readonly string[], url = ''): Promise<string> {
+export async function aios(
+  args: readonly string[],
+  { url = '', cwd }: { readonly url?: string; readonly cwd: string },
+): Promise<string> {
   const colour = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : {};
   const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args], {
     env: { ...process.env, ...colour, AIOS_URL: url },
+    cwd,
     maxBuffer: 64 * 2 ** 20,
+  }).catch(({ stderr }: { stderr: string }) => {
+    throw new Error(`aios ${args.join(' ')}:\n${stderr}`);
   });
   return stdout;
 }

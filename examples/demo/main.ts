@@ -8,19 +8,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatBytes, formatDuration, type SplitPlan } from 'aios-sdk';
-import { type AiosClient, type ChatMessage, connect } from 'aios-sdk/client';
+import { type AiosClient, type ChatMessage, connect, type HopTiming } from 'aios-sdk/client';
 import { aios, type ControlPlane, packageFolder, startControlPlane } from './control-plane.ts';
 import { bad, command, dim, good, heading, say, write } from './show.ts';
 import { loadUnsplit, type UnsplitModel } from './unsplit.ts';
 
 const modelFolder = join(packageFolder, 'examples', 'models', 'tiny-assistant');
 
-const questions = [
-  'What is the capital of Japan?',
-  'What is 27 plus 15?',
-  'Sort these numbers: 9, 4, 7.',
-];
-const conversation = ['My name is Ada.', 'What is my name?'];
+const questions = ['Who are you?', 'What is 47 + 38?', 'What is a vDAG?'];
+const conversation = ['My name is Grace.', 'What is my name?'];
 
 const readPlan = async (folder: string): Promise<SplitPlan> =>
   JSON.parse(await readFile(join(folder, 'plan.json'), 'utf8'));
@@ -74,11 +70,13 @@ async function ask(
       const { timeToFirstTokenMs = 0, totalMs = 0, hops } = event;
       const steps = Math.max(1, tokens.length);
       const speed = ((steps - 1) * 1000) / Math.max(0.001, totalMs - timeToFirstTokenMs);
+      const perHop = (of: (hop: HopTiming) => number): string =>
+        hops.map((hop) => (of(hop) / steps).toFixed(2)).join(' → ');
       say();
       say(
         dim(
           `       ${steps} tokens, ${speed.toFixed(0)} a second, the first after ${formatDuration(timeToFirstTokenMs)}; ` +
-            `per token: ${hops.map(({ computeMs, waitMs }, index) => `shard ${index} ${formatDuration(computeMs / steps)} + ${formatDuration(waitMs / steps)} waiting`).join(', ')}`,
+            `ms a token, shard by shard: computing ${perHop((hop) => hop.computeMs)}, waiting ${perHop((hop) => hop.waitMs)}`,
         ),
       );
     }
@@ -125,7 +123,7 @@ async function demo(folder: string, keep: boolean): Promise<boolean> {
   const startedMs = performance.now();
   const wholeFolder = join(folder, 'whole');
   const planFolder = join(folder, 'plan');
-  await aios(['split', modelFolder, '--shards', '1', '--out', wholeFolder]);
+  await aios(['split', modelFolder, '--shards', '1', '--out', 'whole'], { cwd: folder });
   const { neededBytes, memoryBytes, clusters } = smallClusters(await readPlan(wholeFolder));
 
   heading(
@@ -134,15 +132,15 @@ async function demo(folder: string, keep: boolean): Promise<boolean> {
   );
   command('aios up');
   const controlPlane: ControlPlane = await startControlPlane(folder);
+  say(`aios is up at ${controlPlane.url}`);
   let stop = true;
   const interrupted = () => void controlPlane.stop().then(() => process.exit(130));
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const client = connect(controlPlane.url);
     for (const cluster of clusters) {
-      const file = join(folder, `${cluster.id}.json`);
-      await writeFile(file, JSON.stringify(cluster));
-      await controlPlane.run('create-cluster', file);
+      await writeFile(join(folder, `${cluster.id}.json`), JSON.stringify(cluster));
+      await controlPlane.run('create-cluster', `${cluster.id}.json`);
     }
 
     heading(
@@ -150,11 +148,11 @@ async function demo(folder: string, keep: boolean): Promise<boolean> {
       'A policy cuts the model to fit; one ONNX stage a shard, no weights copied.',
     );
     const fit = clusters.flatMap(({ id }) => ['--fit', id]);
-    await controlPlane.run('split', modelFolder, ...fit, '--out', planFolder);
+    await controlPlane.run('split', modelFolder, ...fit, '--out', 'plan');
     const plan = await readPlan(planFolder);
 
     heading('The placement', 'Each shard is a block. Policies choose its node, and say why.');
-    await controlPlane.run('create-plan', planFolder, '--wait');
+    await controlPlane.run('create-plan', 'plan', '--wait');
     for (const { id } of plan.blocks) {
       say();
       await controlPlane.run('explain', 'block', id);
@@ -200,6 +198,8 @@ const folder = await mkdtemp(join(tmpdir(), 'aios-demo-'));
 let agreed = false;
 try {
   agreed = await demo(folder, keep);
+} catch (error) {
+  say(`\n${bad('The demo failed.')} ${error instanceof Error ? error.message : error}`);
 } finally {
   if (!keep || !agreed) await rm(folder, { recursive: true, force: true });
 }

@@ -4,19 +4,25 @@ import { definePolicy } from '../../sdk/policy.ts';
 import type { ResourceAmounts } from '../../sdk/spec/common.ts';
 import { allocate, allocatorParameters } from '../support/allocate.ts';
 
-const total = (amounts: readonly { readonly memoryBytes: number }[]): number =>
-  amounts.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+function total(amounts: readonly { readonly memoryBytes: number }[]): number {
+  let bytes = 0;
+  for (const { memoryBytes } of amounts) bytes += memoryBytes;
+  return bytes;
+}
 
-/** The share of what is left on the node that one instance takes: 1 fills it exactly. */
+/** The share of what is left on the node that one instance takes, over the amounts it asks for: 1 fills it exactly. */
 function filled({ free }: NodeSnapshot, wanted: ResourceAmounts): number {
-  const shares = [
-    [wanted.memoryBytes, free.memoryBytes],
-    [wanted.cpuCores, free.cpuCores],
-    [total(wanted.gpus), total(free.gpus)],
-  ]
-    .filter(([needed = 0]) => needed > 0)
-    .map(([needed = 0, left = 0]) => needed / left);
-  return shares.reduce((sum, share) => sum + share, 0) / Math.max(1, shares.length);
+  let asked = 0;
+  let shares = 0;
+  const add = (needed: number, left: number): void => {
+    if (needed === 0) return;
+    asked += 1;
+    shares += needed / left;
+  };
+  add(wanted.memoryBytes, free.memoryBytes);
+  add(wanted.cpuCores, free.cpuCores);
+  if (wanted.gpus.length > 0) add(total(wanted.gpus), total(free.gpus));
+  return shares / Math.max(1, asked);
 }
 
 /** The default: use it unless instances must be apart or the machines' real load matters. */

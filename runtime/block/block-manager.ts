@@ -150,9 +150,13 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
 
   await restore();
   const stopWatch = store.watch(['block', 'block-deletion', 'component', 'policy'], onDocument);
+  let tickedAt = performance.now();
   const liveness = setInterval(() => {
+    // A machine that slept has heard of nobody; that says nothing about them.
+    const lateMs = Math.max(0, performance.now() - tickedAt - livenessIntervalMs);
+    tickedAt = performance.now();
     for (const block of blocks.values()) {
-      for (const instance of block.instances) instance.checkLiveness();
+      for (const instance of block.instances) instance.checkLiveness(lateMs);
     }
   }, livenessIntervalMs).unref();
 

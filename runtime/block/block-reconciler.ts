@@ -22,6 +22,7 @@ export interface ReconcilerContext extends PlacingContext {
 
 const stopGraceMs = 5000;
 const failedGraceMs = 2000;
+const drainMs = 10_000;
 /** A block that waits for capacity asks again at this interval, and this soon after capacity changed. */
 const pendingRetryMs = 5000;
 const capacityRetryMs = 250;
@@ -97,7 +98,8 @@ export class BlockReconciler {
   wake(): void {
     this.#again = true;
     if (this.#closed || this.#gone) return;
-    this.#running ??= this.#run();
+    // Not at once: whoever wakes may be in the middle of a pass's own step.
+    this.#running ??= Promise.resolve().then(() => this.#run());
   }
 
   /** Capacity or policies changed: a block that waits for a place tries again soon. */
@@ -196,13 +198,12 @@ export class BlockReconciler {
     const surplus = this.instances.length - wanted;
     if (surplus > 0) {
       const leastUsed = [...this.instances].sort((a, b) => a.outstanding - b.outstanding);
-      await this.#end(leastUsed.slice(0, surplus), stopGraceMs);
+      await this.#retire(leastUsed.slice(0, surplus));
     }
     const outdated = this.instances.filter((i) => i.document.workloadHash !== workload.hash);
     const others = this.instances.filter((instance) => !outdated.includes(instance));
     const [next] = outdated;
-    if (next && others.every(({ state }) => state === 'ready'))
-      await this.#end([next], stopGraceMs);
+    if (next && others.every(({ state }) => state === 'ready')) await this.#retire([next]);
   }
 
   /** Writes down how to find processes again, for whoever comes after this control plane. */
@@ -262,6 +263,11 @@ export class BlockReconciler {
     });
     this.#instances.set(document.id, instance);
     return instance;
+  }
+
+  async #retire(instances: readonly Instance[]): Promise<void> {
+    await Promise.all(instances.map((instance) => instance.drain(drainMs)));
+    await this.#end(instances, stopGraceMs);
   }
 
   /** Process first, then document, then promise: at no time does a process run that nobody accounts for. */

@@ -46,11 +46,16 @@ export class Instance {
   #suspect = false;
   #reattach: NodeJS.Timeout | undefined;
   #outstanding = 0;
+  readonly #gone: Promise<void>;
+  #resolveGone: () => void = () => undefined;
 
   constructor({ document, backend, onChange }: InstanceOptions) {
     this.#document = document;
     this.#backend = backend;
     this.#onChange = onChange;
+    this.#gone = new Promise((resolve) => {
+      this.#resolveGone = resolve;
+    });
   }
 
   /** As it is stored. */
@@ -127,10 +132,11 @@ export class Instance {
     signal,
     lastLines,
   }: Extract<InstanceEvent, { type: 'instance-exited' }>): void {
-    const how = signal ? `by ${signal}` : exitCode === null ? '' : `with code ${exitCode}`;
+    this.#resolveGone();
+    const how = signal ? ` by ${signal}` : exitCode === null ? '' : ` with code ${exitCode}`;
     const last = lastLines.findLast((line) => line.trim() !== '');
     this.fail(
-      `instance '${this.id}' ended ${how}${last ? `; its last line: ${last.slice(0, 300)}` : ''}`,
+      `instance '${this.id}' ended${how}${last ? `; its last line: ${last.slice(0, 300)}` : ''}`,
     );
   }
 
@@ -151,8 +157,13 @@ export class Instance {
     this.#onChange();
   }
 
-  /** Called about once a second. */
-  checkLiveness(): void {
+  /**
+   * Called about once a second.
+   *
+   * @param pausedMs - how long this process itself stood still, when nothing could be heard
+   */
+  checkLiveness(pausedMs: number): void {
+    this.#heardAt += pausedMs;
     if (!this.#process || this.#isEnding()) return;
     const silentForMs = performance.now() - this.#heardAt;
     if (silentForMs > (this.#suspect ? unreachableMs : silenceMs)) {
@@ -160,11 +171,24 @@ export class Instance {
     }
   }
 
+  /** Sends nobody there any more, and lets it end what it has at hand; not for longer than `limitMs`. */
+  async drain(limitMs: number): Promise<void> {
+    if (!this.#attachment || this.#isEnding()) return;
+    this.#state = 'stopping';
+    this.#onChange();
+    this.#attachment.drain();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limitMs);
+    });
+    await Promise.race([this.#gone, late]);
+    clearTimeout(timer);
+  }
+
   /** Ends its process and resolves when it is gone. */
   async stop(graceMs: number): Promise<void> {
     if (this.#state !== 'failed') this.#state = 'stopping';
     this.#onChange();
-    // The lease is held meanwhile, so that what is under way may end within the grace.
     await this.#backend.stop(this.id, { graceMs });
     this.#detach();
   }

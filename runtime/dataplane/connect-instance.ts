@@ -108,6 +108,8 @@ export function connectInstance(options: ConnectOptions): FlowConnection {
         metadata(),
         { deadline: deadlineMs },
       );
+      // A reader that leaves early cancels below; nobody listens to the stream any more then.
+      call.on('error', () => {});
       const cancel = () => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
       try {

@@ -2,6 +2,7 @@ import type { Block, BlockContext } from '../../sdk/block.ts';
 import { AiosError, BlockError } from '../../sdk/errors.ts';
 import type { Packet } from '../../sdk/packet.ts';
 import type { InstanceBoot } from '../cluster/backend.ts';
+import { emptyFrame, jsonBytes } from '../dataplane/index.ts';
 import { createAnswerCache } from './answer-cache.ts';
 import { checkProtocol } from './block-protocol.ts';
 import { type AnswerPart, shareAnswer } from './shared-answer.ts';
@@ -133,7 +134,14 @@ export async function createCodeHost(options: CodeHostOptions): Promise<Workload
   return {
     emptyResidentBytes: options.emptyResidentBytes,
     acceptLink(link) {
-      link.onFrame(() => link.close());
+      link.onFrame(({ session }) => {
+        const error = new BlockError(
+          'UNSUPPORTED',
+          `block '${blockId}' takes packets, not frames: it is no shard of a model.`,
+        );
+        link.send({ ...emptyFrame('fail'), session, payload: jsonBytes(error.serialize()) });
+        link.grant();
+      });
     },
     async *infer({ packet, parameters: overlay, signal }) {
       const { sessionId, sequence } = packet;

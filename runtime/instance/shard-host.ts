@@ -1,17 +1,15 @@
 import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import {
-  emptyFrame,
   type FlowLink,
   type Frame,
-  frameLimits,
   jsonBytes,
   type OpenPayload,
   type RouteHop,
-  type TokenPayload,
 } from '../dataplane/index.ts';
-import { outputHeadroomBytes, type StageExecutor, type StepResult } from '../model/stage.ts';
+import type { StageExecutor } from '../model/stage.ts';
 import { createNextHops, type NextHopsOptions } from './next-hops.ts';
 import { parseOpen, type StageShape } from './open-payload.ts';
+import { answerFrame, failureOf, sendResult, tell } from './shard-frames.ts';
 import { type ShardSession, takeStep } from './shard-session.ts';
 import { createShardTally } from './shard-tally.ts';
 import { createTurns } from './turns.ts';
@@ -170,14 +168,13 @@ export function createShardHost(options: ShardHostOptions): Workload {
       nextPosition: 0,
       nextAnswer: 0,
       waiting: [],
-      running: false,
       ended: false,
     };
     sessions.set(id, session);
     tally.sessionOpened(sessions.size);
     const [, next] = open.route;
     if (next) void extend(session, next, open, frame);
-    else session.driver?.send(answer(session, 'opened'));
+    else session.driver?.send(answerFrame(session, 'opened'));
   }
 
   /** Takes the session on to the next shard. */
@@ -220,45 +217,15 @@ export function createShardHost(options: ShardHostOptions): Workload {
     try {
       const result = await executor.step({ session: id, position, rows, input: payload, sample });
       tally.stepDone(id, result.computeNs);
-      if (!session.ended) passOn(session, step.frame, result, performance.now() - step.arrivedAtMs);
+      if (session.ended) return;
+      sendResult(session, stage.hiddenSize, step, result);
+      if (result.type === 'token') tally.tokenSent();
     } catch (error) {
       fail(session, AiosError.from(error));
-    }
-    session.upstream.grant();
-  }
-
-  function passOn(session: ShardSession, frame: Frame, result: StepResult, tookMs: number): void {
-    const computeNs = Math.round(result.computeNs);
-    const waitNs = Math.max(0, Math.round(tookMs * 1e6) - computeNs);
-    const timings = [...frame.timings, computeNs, waitNs].slice(0, frameLimits.maxTimings);
-    if (result.type === 'activations') {
-      const { payload: _input, ...head } = frame;
-      const shape = [frame.rows, stage.hiddenSize];
-      session.next?.sendInPlace(
-        { ...head, dtype: 'float32', shape, timings },
-        result.buffer,
-        outputHeadroomBytes,
-      );
-    } else if (result.type === 'token') {
-      const { token, logprob, top } = result;
-      session.driver?.send({
-        ...answer(session, 'token'),
-        position: frame.position + frame.rows,
-        token,
-        timings,
-        ...(logprob === undefined
-          ? {}
-          : { payload: jsonBytes({ logprob, top: top ?? [] } satisfies TokenPayload) }),
-      });
-      tally.tokenSent();
+    } finally {
+      session.upstream.grant();
     }
   }
-
-  const answer = (session: ShardSession, type: 'opened' | 'token'): Frame => {
-    const sequence = session.nextAnswer;
-    session.nextAnswer += 1;
-    return { ...emptyFrame(type), session: session.id, sequence };
-  };
 
   const expire = (session: ShardSession) =>
     fail(
@@ -296,12 +263,6 @@ export function createShardHost(options: ShardHostOptions): Workload {
     }
   }
 
-  function tell(link: FlowLink, id: string, type: 'fail' | 'close', error?: AiosError): void {
-    if (!link.up) return;
-    const payload = error ? { payload: jsonBytes(error.serialize()) } : {};
-    link.send({ ...emptyFrame(type), session: id, ...payload });
-  }
-
   return {
     get emptyResidentBytes() {
       return executor.emptyResidentBytes;
@@ -332,16 +293,4 @@ export function createShardHost(options: ShardHostOptions): Workload {
       nextHops.close();
     },
   };
-}
-
-function failureOf({ session, payload }: Frame): AiosError {
-  try {
-    return AiosError.deserialize(JSON.parse(Buffer.from(payload).toString()));
-  } catch (cause) {
-    return new DataPlaneError(
-      'SHARD_UNAVAILABLE',
-      `session '${session}': a shard failed and did not say why.`,
-      { cause },
-    );
-  }
 }

@@ -25,7 +25,6 @@ export interface ShardSession {
   /** Sequence of the next frame to the driver: OPENED is 0. */
   nextAnswer: number;
   readonly waiting: WaitingStep[];
-  running: boolean;
   ended: boolean;
 }
 

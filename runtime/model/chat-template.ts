@@ -29,7 +29,7 @@ export const chatTemplateLimits = {
   messages: 4_096,
   outputUnits: 8 * 2 ** 20,
   /** Nodes of the template evaluated for one prompt: a template comes from a stranger and must not hold the process. */
-  steps: 200_000,
+  steps: 100_000,
   rangeLength: 1_000,
 } as const;
 

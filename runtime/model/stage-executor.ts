@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import { entryPath } from '../entry.ts';
@@ -64,7 +63,7 @@ class WorkerStageExecutor implements StageExecutor {
       // Flags of this process, such as a test runner's loaders, are not the worker's business.
       execArgv: [],
     });
-    this.#exited = once(this.#worker, 'exit');
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.ready = this.#start();
   }
 
@@ -87,7 +86,12 @@ class WorkerStageExecutor implements StageExecutor {
     }
     const generation = Atomics.add(this.#generations, slot, 1) + 1;
     this.#sessions.set(session, { slot, generation, heldTokens: 0 });
-    this.#post({ type: 'open', slot, options });
+    const { hasHead } = this.#options.stage;
+    this.#post({
+      type: 'open',
+      slot,
+      options: hasHead ? options : { ...options, promptTokens: [] },
+    });
   }
 
   step(request: StepRequest): Promise<StepResult> {

@@ -77,7 +77,7 @@ export interface StageExecutor {
   /** Frees the slot, after a step that runs. Idempotent. */
   closeSession(session: string): void;
   readonly openSessions: number;
-  /** Resident bytes of this process before the graph was loaded. */
+  /** Resident bytes of this process with ONNX Runtime loaded, before its graph and weights were. */
   readonly emptyResidentBytes: number;
   /** Lets a running step end, then frees everything. */
   close(): Promise<void>;

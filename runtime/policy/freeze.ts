@@ -7,7 +7,8 @@ const frozen = new WeakSet<object>();
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || frozen.has(value)) return value;
   frozen.add(value);
-  for (const child of Object.values(value)) deepFreeze(child);
+  const children: Iterable<unknown> = Array.isArray(value) ? value : Object.values(value);
+  for (const child of children) deepFreeze(child);
   return Object.freeze(value);
 }
 

@@ -83,6 +83,7 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
           ...rest,
           durationMs: performance.now() - startedMs,
         });
+        let logs: readonly string[] = [];
         try {
           const answer = await runner.run({
             hook,
@@ -93,15 +94,16 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
             seed: record.seed,
             timeLimitMs: hooks[hook].timeLimitMs,
           });
+          logs = answer.logs;
           const output = checkOutput(policy.uri, hook, action, input, answer.output);
-          const evaluation: PolicyEvaluation = finish({ output, logs: answer.logs });
+          const evaluation: PolicyEvaluation = finish({ output, logs });
           return {
             state: answer.state,
             result: { output: output as HookOutput<H, A>, evaluation },
           };
         } catch (fault) {
           const error = AiosError.from(fault);
-          const logs = (error.details.logs as readonly string[] | undefined) ?? [];
+          logs = (error.details.logs as readonly string[] | undefined) ?? logs;
           const output = evaluationFaults.has(error.code) ? fallbackAnswer(hook, input) : undefined;
           const evaluation: PolicyEvaluation = finish({
             ...(output === undefined ? {} : { output }),

@@ -35,8 +35,11 @@ export interface Sandbox extends PolicyRunner {
 const memoryBytes = 64 * 2 ** 20;
 const loadTimeLimitMs = 5000;
 /** Past a time limit the thread is given this long to stop by itself before it is ended. */
-const graceMs = 500;
+const graceMs = 1000;
 const maxWaiting = 100;
+/** A policy that goes past its limits so many times in a row is not run for a while: each time costs a thread. */
+const maxStrikes = 3;
+const pauseMs = 10_000;
 
 const codes: Record<SandboxFault['type'], ErrorCode> = {
   threw: 'POLICY_THREW',
@@ -72,6 +75,8 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   let thread: Promise<Worker> | undefined;
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
+  let strikes = 0;
+  let pausedUntilMs = 0;
 
   function toError(fault: SandboxFault, logs: readonly string[], request: RunRequest): PolicyError {
     const reading = new Reading();
@@ -102,6 +107,8 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 
   async function retire(worker: Worker): Promise<void> {
     thread = undefined;
+    strikes += 1;
+    if (strikes >= maxStrikes) pausedUntilMs = Date.now() + pauseMs;
     await worker.terminate();
   }
 
@@ -133,6 +140,10 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   }
 
   async function runNext(request: RunRequest): Promise<RunAnswer> {
+    if (Date.now() < pausedUntilMs) {
+      const message = `it did so ${strikes} times in a row and rests for ${pauseMs / 1000} s`;
+      throw toError({ type: 'limit', message }, [], request);
+    }
     thread ??= start(request);
     const worker = await thread.catch((fault: unknown) => {
       thread = undefined;
@@ -149,9 +160,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     worker.postMessage(call);
     const result = await answered;
     if (result.type === 'answer') {
+      strikes = 0;
       return { ...result, state: checkedState(uri, result.state) };
     }
     if (result.type === 'loaded' || result.spent) await retire(worker);
+    else strikes = 0;
     const fault: SandboxFault =
       result.type === 'fault' ? result.fault : { type: 'limit', message: 'its thread restarted' };
     throw toError(fault, result.type === 'fault' ? result.logs : [], request);

@@ -4,6 +4,7 @@ import { type HookName, hookNames } from '../../sdk/hooks.ts';
 import { checkBlockAgainstComponent } from '../../sdk/protocol.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { ArtifactStore } from '../control-plane.ts';
+import { checkFilter } from '../placement/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 
 /** Finds what a document refers to, among what is stored and what is being created with it. */
@@ -54,7 +55,9 @@ export async function checkReferences<K extends ResourceKind>(
 
   async function policy(path: Path, hook: string, reference: PolicyReference): Promise<void> {
     if (!(hookNames as readonly string[]).includes(hook)) return;
-    const found = await context.policies.check(tenant, hook as HookName, reference);
+    const found = [...(await context.policies.check(tenant, hook as HookName, reference))];
+    // The platform itself reads this one parameter, so no policy's schema knows what is wrong with it.
+    if (hook === 'clusterAllocator') found.push(...checkFilter(reference.parameters.filter));
     // The host names places of the plain form; the user wants those of their own document.
     const plain = `$.policies.${hook}`;
     const place = locate(path);

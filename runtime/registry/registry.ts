@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Created, CreatedPlan, ResourceKind, ResourceSpecs } from '../../sdk/client/api.ts';
 import { AiosError, type Problem, SpecError } from '../../sdk/errors.ts';
-import { readDocument, readPlan } from '../../sdk/spec/index.ts';
+import { type DocumentMode, readDocument, readPlan } from '../../sdk/spec/index.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { Operation, Store, StoredDocument } from '../store/index.ts';
 import { createDocuments, type Documents, idOf } from './documents.ts';
@@ -19,6 +19,8 @@ export interface RegistryOptions extends ReferenceChecks {
 export interface ReadSpec<T> {
   readonly spec: T;
   readonly warnings: readonly Problem[];
+  /** What an AIOS document asks to be done with it. */
+  readonly mode: DocumentMode | undefined;
 }
 
 /** What users declared: checked before it is stored, and kept whole while something refers to it. */
@@ -61,6 +63,18 @@ function assertNoProblems(what: string, problems: readonly Problem[]): void {
   throw new SpecError('SPEC_INVALID', `${what} has ${count} at ${first.path}: ${first.message}.`, {
     problems,
   });
+}
+
+/** An AIOS document may say itself that nothing is to be made of it. */
+function assertMayCreate(kind: ResourceKind, mode: DocumentMode | undefined): void {
+  if (mode === undefined || mode === 'create' || mode === 'allocate') return;
+  assertNoProblems(`the ${kind} document`, [
+    {
+      path: '$.mode',
+      message: `mode '${mode}' asks for a check only; use --dry-run for that, or remove the mode to create it`,
+      seen: mode,
+    },
+  ]);
 }
 
 const exists = (kind: ResourceKind, id: string): AiosError =>
@@ -112,17 +126,18 @@ export function createRegistry(options: RegistryOptions): Registry {
   });
 
   async function read<K extends ResourceKind>(tenant: string, kind: K, document: unknown) {
-    const { value, warnings, locate } = readDocument(kind, document);
+    const { value, warnings, locate, mode } = readDocument(kind, document);
     const spec = value as ResourceSpecs[K];
     const lookup = storedLookup(tenant);
     const found = await checkReferences(kind, spec, { ...options, tenant, lookup, locate });
     assertNoProblems(`the ${kind} document`, found.problems);
-    return { spec, warnings: [...warnings, ...found.warnings] };
+    return { spec, warnings: [...warnings, ...found.warnings], mode };
   }
 
   const create: Registry['create'] = (tenant, kind, document, { replace, beforeCommit }) =>
     exclusive(async () => {
-      const { spec, warnings } = await read(tenant, kind, document);
+      const { spec, warnings, mode } = await read(tenant, kind, document);
+      assertMayCreate(kind, mode);
       const id = idOf(kind, spec);
       const existing = await documents.get(tenant, kind, id);
       const taken = kind === 'policy' && (await options.isBuiltInPolicy(tenant, id));

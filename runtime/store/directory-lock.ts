@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { StoreError } from '../../sdk/errors.ts';
 import { isBusy, openDatabase } from './sqlite-database.ts';
 
@@ -34,7 +35,7 @@ export function lockDirectory(databasePath: string): DirectoryLock {
     const by = pid === undefined ? 'another process' : `process ${pid}`;
     throw new StoreError(
       'STORE_LOCKED',
-      `${databasePath} is in use by ${by}. Use that one, end it first, or choose another --data-dir.`,
+      `the data directory ${dirname(databasePath)} is in use by ${by}. Use that one, end it first, or choose another --data-dir.`,
       { details: { path: databasePath, ...(pid === undefined ? {} : { pid }) } },
     );
   }

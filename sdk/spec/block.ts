@@ -3,19 +3,30 @@ import { blockId, componentUri, jsonObject, policyReference, resourceAmounts } f
 
 /** A component running: between `minInstances` and `maxInstances` processes on one cluster. */
 export const blockSpec = z.strictObject({
-  id: blockId,
-  componentUri,
+  id: blockId.describe('Lower-case letters, digits and hyphens. Generated when left out.'),
+  componentUri: componentUri.describe('What runs: type.name:version-releaseTag.'),
   minInstances: z.number().int().nonnegative(),
   maxInstances: z.number().int().positive(),
-  /** Of one instance. Absent in an AIOS document: read from the allocator's parameters at placement. */
-  resources: resourceAmounts.optional(),
-  initData: jsonObject.optional(),
-  settings: jsonObject.optional(),
-  parameters: jsonObject.optional(),
-  /** Hook → policy, over the component's. */
-  policies: z.record(z.string(), policyReference).default({}),
-  /** CPU threads of one shard instance. @default 1 */
-  threads: z.number().int().positive().optional(),
+  resources: resourceAmounts
+    .optional()
+    .describe(
+      "What one instance is promised. Left out: read from the resourceAllocator's parameters.",
+    ),
+  initData: jsonObject.optional().describe("Replaces the component's; the two do not merge."),
+  settings: jsonObject.optional().describe("Replaces the component's."),
+  parameters: jsonObject
+    .optional()
+    .describe("Replaces the component's; may be changed while the block runs."),
+  policies: z
+    .record(z.string(), policyReference)
+    .default({})
+    .describe("Hook to policy; wins over the component's."),
+  threads: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe('CPU threads of one instance; 1 if left out.'),
   tags: z.array(z.string()).default([]),
 });
 export type BlockSpec = z.output<typeof blockSpec>;

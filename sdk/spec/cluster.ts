@@ -6,8 +6,7 @@ export const gpuSpec = z.strictObject({ modelName: z.string().default('gpu'), me
 /** A machine, or in a local cluster a group of processes with a declared capacity. */
 export const nodeSpec = z.strictObject({
   id: nodeId,
-  /** What placement may promise: weights, KV cache, working memory. */
-  memoryBytes: bytes,
+  memoryBytes: bytes.describe('What placement may promise: weights, KV cache, working memory.'),
   cpuCores: z.number().positive(),
   gpus: z.array(gpuSpec).default([]),
   swapBytes: bytes.optional(),
@@ -21,8 +20,7 @@ export type NodeSpec = z.output<typeof nodeSpec>;
 export const clusterSpec = z.strictObject({
   id: clusterId,
   regionId: z.string().default('local'),
-  /** Which backend runs it. @default 'local' */
-  backend: z.string().default('local'),
+  backend: z.string().default('local').describe('Which backend runs it.'),
   nodes: z.array(nodeSpec).default([]),
   tags: z.array(z.string()).default([]),
   metadata: jsonObject.default({}),

@@ -60,15 +60,13 @@ export type ArtifactFile = z.output<typeof artifactFile>;
 /** Code that was bundled and stored under its content hash. */
 export const codeArtifact = z.strictObject({
   hash: contentHash,
-  /** Named export that holds the `define…` result. @default 'default' */
-  entry: z.string().default('default'),
+  entry: z.string().default('default').describe('Export that holds the define… result.'),
 });
 
 /** One GPU (or a share of one) that an instance needs. */
 export const gpuRequest = z.strictObject({
   memoryBytes: bytes,
-  /** No other instance may share the device. @default false */
-  exclusive: z.boolean().default(false),
+  exclusive: z.boolean().default(false).describe('No other instance may share the device.'),
 });
 
 /** What one instance is promised. */
@@ -81,9 +79,10 @@ export type ResourceAmounts = z.output<typeof resourceAmounts>;
 
 /** A policy at one of a document's hooks. Parameters are what the policy decides by, settings how it runs. */
 export const policyReference = z.strictObject({
-  /** Absent: the hook's default policy, with these parameters. */
-  policyRuleURI: policyUri.optional(),
-  parameters: jsonObject.default({}),
-  settings: jsonObject.default({}),
+  policyRuleURI: policyUri
+    .optional()
+    .describe("Left out: the hook's default policy, with these parameters."),
+  parameters: jsonObject.default({}).describe('What the policy decides by.'),
+  settings: jsonObject.default({}).describe('How the policy runs.'),
 });
 export type PolicyReference = z.output<typeof policyReference>;

@@ -46,25 +46,28 @@ export const container = z.strictObject({
  */
 export const componentSpec = z.strictObject({
   uri: componentUri,
-  componentType: z.string(),
+  componentType: z.string().describe('Free category, such as model or node.algorithm.objdet.'),
   name: z.string(),
-  version: z.string(),
+  version: z.string().describe('Opaque: never ordered or compared.'),
   releaseTag: z.string(),
-  artifact: codeArtifact.optional(),
-  stage: stageSpec.optional(),
+  artifact: codeArtifact.optional().describe("An author's bundled code."),
+  stage: stageSpec.optional().describe('A shard of a model; written by a splitter.'),
   container: container.optional(),
   metadata: jsonObject.default({}),
-  initData: jsonObject.default({}),
+  initData: jsonObject
+    .default({})
+    .describe('For blocks that give none of their own; likewise the next two.'),
   settings: jsonObject.default({}),
   parameters: jsonObject.default({}),
-  /** JSON Schemas (draft 2020-12) of one packet's data and of the two maps above. */
-  inputProtocol: jsonObject.optional(),
-  outputProtocol: jsonObject.optional(),
-  settingsProtocol: jsonObject.optional(),
-  parametersProtocol: jsonObject.optional(),
+  inputProtocol: jsonObject.optional().describe("JSON Schema of a packet's data."),
+  outputProtocol: jsonObject.optional().describe("JSON Schema of an answer's data."),
+  settingsProtocol: jsonObject.optional().describe('JSON Schema of settings.'),
+  parametersProtocol: jsonObject.optional().describe('JSON Schema of parameters.'),
   managementCommands: jsonObject.default({}),
-  /** Hook → policy; a block's own entry of the same hook wins. */
-  policies: z.record(z.string(), policyReference).default({}),
+  policies: z
+    .record(z.string(), policyReference)
+    .default({})
+    .describe("Hook to policy; a block's own entry of the same hook wins."),
   tags: z.array(z.string()).default([]),
 });
 export type ComponentSpec = z.output<typeof componentSpec>;

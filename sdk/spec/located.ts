@@ -40,3 +40,8 @@ export function entries(located: Located): readonly (readonly [Segment, Located]
   if (isObject(value)) return Object.keys(value).map((key) => [key, at(located, key)] as const);
   return [];
 }
+
+/** The value, or `fallback` where it is absent; null is a value, and a wrong one. */
+export function withDefault(located: Located, fallback: unknown): Located {
+  return located.value === undefined ? { ...located, value: fallback } : located;
+}

@@ -1,5 +1,5 @@
 import { mebibyte } from '../units.ts';
-import type { Located } from './located.ts';
+import { type Located, withDefault } from './located.ts';
 import { type Draft, Fields, type Reading } from './reading.ts';
 
 const largestMebibytes = 2 ** 33;
@@ -46,7 +46,7 @@ export function readGroup<const N extends string>(
   names: readonly N[],
   ignored: readonly string[] = [],
 ): Readonly<Record<N, Located>> {
-  const fields = new Fields(reading, { ...group, value: group.value ?? {} });
+  const fields = new Fields(reading, withDefault(group, {}));
   const members = names.map((name) => [name, fields.take(name)] as const);
   fields.ignore('is not read here; the nodes say it', ...ignored);
   fields.done();

@@ -1,6 +1,6 @@
 import { clusterSpec } from './cluster.ts';
 import { checkTotals } from './cluster-totals.ts';
-import { at, entries, isObject, type Located } from './located.ts';
+import { at, isObject, type Located } from './located.ts';
 import { readPolicies } from './policy-references.ts';
 import { readNode } from './read-node.ts';
 import { Fields } from './reading.ts';

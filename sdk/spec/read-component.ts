@@ -2,7 +2,7 @@ import { componentUri } from '../ids.ts';
 import { checkComponentDefaults } from '../protocol.ts';
 import { componentSpec } from './component.ts';
 import { readIdentity, releaseTagNames } from './identity.ts';
-import { isObject } from './located.ts';
+import { isObject, withDefault } from './located.ts';
 import { readPolicies } from './policy-references.ts';
 import { readProtocol } from './read-protocol.ts';
 import { type Draft, Fields } from './reading.ts';
@@ -26,7 +26,7 @@ function readComponentIdentity(source: Source): void {
       reading.problem(id, { message: 'is missing', expected: 'name, version and releaseTag' });
       for (const piece of ['name', 'version', 'releaseTag']) reading.follows(piece);
     }
-    const nested = new Fields(reading, { path: id.path, value: id.value ?? {} });
+    const nested = new Fields(reading, withDefault(id, {}));
     const name = nested.take('name');
     const version = nested.take('version');
     const releaseTag = nested.take(...releaseTagNames);
@@ -37,7 +37,7 @@ function readComponentIdentity(source: Source): void {
   const name = fields.take('name');
   const version = fields.take('version');
   const tag = fields.take('releaseTag');
-  const releaseTag = uri.value === undefined ? { ...tag, value: tag.value ?? 'stable' } : tag;
+  const releaseTag = uri.value === undefined ? withDefault(tag, 'stable') : tag;
   readIdentity(draft, { uri, componentType, name, version, releaseTag }, componentUri);
 }
 

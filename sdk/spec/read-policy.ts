@@ -1,7 +1,7 @@
 import { hookNames } from '../hooks.ts';
 import { policyUri } from '../ids.ts';
 import { readIdentity, releaseTagNames } from './identity.ts';
-import { isObject } from './located.ts';
+import { isObject, withDefault } from './located.ts';
 import { policySpec } from './policy.ts';
 import { readProtocol } from './read-protocol.ts';
 import type { DocumentReader, Source } from './source.ts';
@@ -44,15 +44,14 @@ export const policyReader: DocumentReader<typeof policySpec> = {
     const { draft, fields } = source;
     const uri = source.pick('uri', 'policy_rule_uri');
     const tag = fields.take(...releaseTagNames);
-    const defaulted =
-      uri.value === undefined && !source.isAios ? (tag.value ?? 'stable') : tag.value;
+    const isDefaulted = uri.value === undefined && !source.isAios;
     readIdentity(
       draft,
       {
         uri,
         name: fields.take('name'),
         version: fields.take('version'),
-        releaseTag: { ...tag, value: defaulted },
+        releaseTag: isDefaulted ? withDefault(tag, 'stable') : tag,
       },
       policyUri,
     );

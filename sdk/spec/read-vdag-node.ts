@@ -19,7 +19,7 @@ function readBinding(source: Source, node: Draft, fields: Fields): void {
     delete node.value.assignment;
   }
 
-  const wanted = type.value ?? '';
+  const wanted = type.value === undefined ? '' : type.value;
   if (wanted === 'algorithm') {
     reading.warn(type, "is an old AIOS node type; say 'block' or 'vdag'");
   } else if (wanted !== '' && wanted !== 'block' && wanted !== 'vdag') {

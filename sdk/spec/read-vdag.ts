@@ -1,6 +1,6 @@
 import { vdagUri } from '../ids.ts';
 import { readIdentity, releaseTagNames } from './identity.ts';
-import { isObject } from './located.ts';
+import { isObject, withDefault } from './located.ts';
 import { readGraph } from './read-graph.ts';
 import { readNode } from './read-vdag-node.ts';
 import { Fields } from './reading.ts';
@@ -18,8 +18,7 @@ function readVdagIdentity(source: Source): void {
   const plainVersion = fields.take('version');
   const plainTag = fields.take('releaseTag');
   if (nested.value === undefined && (!source.isAios || plainVersion.value !== undefined)) {
-    const tag = uri.value === undefined ? (plainTag.value ?? 'stable') : plainTag.value;
-    const releaseTag = { ...plainTag, value: tag };
+    const releaseTag = uri.value === undefined ? withDefault(plainTag, 'stable') : plainTag;
     readIdentity(draft, { uri, name, version: plainVersion, releaseTag }, vdagUri);
     return;
   }
@@ -27,7 +26,7 @@ function readVdagIdentity(source: Source): void {
     reading.warn(nested, "is missing; AIOS's default of 0.0.1-beta is taken");
   }
   const defaults = uri.value === undefined ? aiosVersion : {};
-  const versionFields = new Fields(reading, { ...nested, value: nested.value ?? defaults });
+  const versionFields = new Fields(reading, withDefault(nested, defaults));
   const version = versionFields.take('version');
   const releaseTag = versionFields.take('release-tag', ...releaseTagNames);
   versionFields.done();

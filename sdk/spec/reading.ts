@@ -110,7 +110,7 @@ export class Draft {
 
   /** A value the document does not hold. */
   derive(key: string, value: unknown): void {
-    if (value !== undefined) this.value[key] ??= value;
+    if (value !== undefined && this.value[key] === undefined) this.value[key] = value;
   }
 
   object(key: string, located: Located): Draft {
@@ -158,6 +158,8 @@ export class Fields {
   readonly located: Located;
   readonly #reading: Reading;
   readonly #known = new Set<string>();
+  /** Accepted, but nothing to suggest. */
+  readonly #ignored = new Set<string>();
 
   /** A value that is no object is a problem, and then reads as an empty one. */
   constructor(reading: Reading, located: Located) {
@@ -193,7 +195,7 @@ export class Fields {
   /** Keys that mean nothing here: accepted with a warning. */
   ignore(reason: string, ...names: readonly string[]): void {
     for (const name of names) {
-      this.#known.add(name);
+      this.#ignored.add(name);
       if (this.has(name)) this.#reading.warn(at(this.located, name), reason);
     }
   }
@@ -202,7 +204,7 @@ export class Fields {
   done(): void {
     for (const key of Object.keys(this.located.value as object)) {
       if (this.#reading.isFull) return;
-      if (this.#known.has(key) || !this.has(key)) continue;
+      if (this.#known.has(key) || this.#ignored.has(key) || !this.has(key)) continue;
       this.#reading.problem(
         at(this.located, key),
         { message: `'${key}' is not a key here` },

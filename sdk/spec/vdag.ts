@@ -18,12 +18,9 @@ export type GenerationSpec = z.output<typeof generationSpec>;
 
 export const vdagNode = z.strictObject({
   label: z.string().min(1),
-  /** A block of this control plane … */
-  blockId: blockId.optional(),
-  /** … or a nested vDAG … */
-  vdagUri: vdagUri.optional(),
-  /** … or a policy that picks a block. */
-  assignment: policyReference.optional(),
+  blockId: blockId.optional().describe('A block, …'),
+  vdagUri: vdagUri.optional().describe('… or a nested vDAG, …'),
+  assignment: policyReference.optional().describe('… or a policy that picks a block.'),
   preprocessing: policyReference.optional(),
   postprocessing: policyReference.optional(),
   modelParameters: jsonObject.default({}),
@@ -35,8 +32,10 @@ export type VdagNode = z.output<typeof vdagNode>;
 export const vdagEdge = z.strictObject({
   from: z.string(),
   to: z.string(),
-  /** Empty: the whole output. */
-  outputNames: z.array(z.string()).default([]),
+  outputNames: z
+    .array(z.string())
+    .default([])
+    .describe('Fields of the output that are handed on; empty: all of it.'),
 });
 
 /** A graph whose nodes are blocks or vDAGs, run as one request. */
@@ -47,9 +46,8 @@ export const vdagSpec = z.strictObject({
   releaseTag: z.string(),
   nodes: z.array(vdagNode).min(1),
   edges: z.array(vdagEdge).default([]),
-  generation: generationSpec.optional(),
-  /** AIOS `controller` section, kept as it came. */
-  controller: jsonObject.default({}),
+  generation: generationSpec.optional().describe('Makes the vDAG a language model.'),
+  controller: jsonObject.default({}).describe('AIOS section, kept as it came.'),
   tags: z.array(z.string()).default([]),
 });
 export type VdagSpec = z.output<typeof vdagSpec>;

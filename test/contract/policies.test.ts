@@ -94,7 +94,7 @@ describe.each(builtinPolicies.map((policy) => [policy.uri, policy] as const))(
     it.each(Object.keys(hooks[hook].outputs))(
       'answers %s as the hook demands, the same way twice',
       async (action) => {
-        const input = (questions[hook] as Record<string, never>)[action];
+        const input = (questions[hook] as unknown as Record<string, never>)[action];
         const reference = policyReference.parse({ policyRuleURI: uri });
         const ask = (useSite: string) =>
           host.evaluate({

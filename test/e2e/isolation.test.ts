@@ -110,7 +110,7 @@ describe('kill -9 of a shard during an answer', () => {
     'shard %i: a typed error or the whole answer, then healed, then the next question works',
     async (index) => {
       const instances = await system.instances();
-      const victim = instances.find(({ blockId }) => blockId.includes(`${index}of`))!;
+      const victim = instances.find(({ blockId }) => blockId.includes(`shard-${index}-`))!;
       const stream = startStream(2, long);
       const reader = await stream;
 

@@ -68,7 +68,7 @@ export async function writeTestModel(
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   await writeFile(
     join(folder, 'tokenizer.json'),
-    JSON.stringify(wordTokenizer(sizes.vocabularySize)),
+    JSON.stringify(characterTokenizer(sizes.vocabularySize)),
   );
   return { folder, sizes, tensors };
 }
@@ -149,19 +149,26 @@ function configOf(sizes: TestModel['sizes'], withHeadSize: boolean) {
   };
 }
 
-/** A word a token: `t0 t1 …`. */
-function wordTokenizer(vocabularySize: number) {
-  const words = Array.from({ length: vocabularySize }, (_, id) => [`t${id}`, id]);
+/** Byte-level BPE without merges: the first 94 tokens are the printable characters `!` to `~`. */
+function characterTokenizer(vocabularySize: number) {
+  const token = (id: number) => (id < 94 ? String.fromCharCode(33 + id) : `<${id}>`);
+  const vocabulary = Array.from({ length: vocabularySize }, (_, id) => [token(id), id]);
+  const byteLevel = {
+    type: 'ByteLevel',
+    add_prefix_space: false,
+    trim_offsets: true,
+    use_regex: false,
+  };
   return {
     version: '1.0',
     truncation: null,
     padding: null,
     added_tokens: [],
     normalizer: null,
-    pre_tokenizer: { type: 'WhitespaceSplit' },
+    pre_tokenizer: byteLevel,
     post_processor: null,
-    decoder: null,
-    model: { type: 'WordLevel', vocab: Object.fromEntries(words), unk_token: 't0' },
+    decoder: byteLevel,
+    model: { type: 'BPE', vocab: Object.fromEntries(vocabulary), merges: [] },
   };
 }
 

@@ -11,9 +11,11 @@ import {
   type StageRange,
 } from './weights.ts';
 
-/** Measured: a process with gRPC, ONNX Runtime on its worker and a stage of no size takes 100 MiB; a little is kept for its heap. */
+/** Measured: a process with gRPC, ONNX Runtime on its worker and next to no weights takes 100 MiB. The rest is for its heap. */
 const emptyInstanceBytes = 104 * 2 ** 20;
 const floatBytes = 4;
+/** Of a prefill chunk, whatever the width. */
+const maxChunkRows = 512;
 
 const elements = (tensors: readonly RequiredTensor[]) =>
   tensors.reduce(
@@ -24,14 +26,18 @@ const elements = (tensors: readonly RequiredTensor[]) =>
 /** Linear weights and norms are widened to float32 when they are loaded. */
 const widenedBytes = (tensors: readonly RequiredTensor[]) => elements(tensors) * floatBytes;
 
-/** Rotary tables, and the largest intermediate results of one prefill chunk. */
+/** ONNX Runtime's arena grows by doubling and keeps what it has: measured, four times what is alive at once. */
+const arenaFactor = 4;
+
+/** Rotary tables, and room for the intermediate results of one prefill chunk. */
 function scratchBytes(config: LlamaConfig, contextTokens: number): number {
   const rows = Math.max(1, Math.floor(frameLimits.prefillChunkBytes / (config.hiddenSize * 4)));
-  const chunk = Math.min(rows, contextTokens);
+  const chunk = Math.min(rows, maxChunkRows, contextTokens);
   const scores = config.heads * contextTokens;
   const rowFloats = 3 * config.intermediateSize + 4 * config.hiddenSize + scores;
-  const rotary = contextTokens * config.headSize;
-  return (chunk * rowFloats + config.vocabularySize + rotary) * floatBytes;
+  const alive = chunk * rowFloats + config.vocabularySize;
+  const rotary = contextTokens * cacheHeadSize(config);
+  return (arenaFactor * alive + rotary) * floatBytes;
 }
 
 export interface OutlineOptions {

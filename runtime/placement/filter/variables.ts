@@ -29,7 +29,11 @@ export interface Variable {
 
 type Reader<T> = (of: T) => number | undefined;
 
-const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+function sum(values: readonly number[]): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
 const mean = (values: readonly number[]): number | undefined =>
   values.length === 0 ? undefined : sum(values) / values.length;
 
@@ -68,6 +72,15 @@ const devices =
   (node) =>
     combine(known(node.gpus, read));
 
+/** Without lists on the way: a filter may look at thousands of devices before each placement. */
+const deviceSum =
+  (read: (gpu: GpuSnapshot) => number): Reader<NodeSnapshot> =>
+  (node) => {
+    let total = 0;
+    for (const gpu of node.gpus) total += read(gpu);
+    return total;
+  };
+
 const usedBytes = (gpu: GpuSnapshot): number => gpu.totalMemoryBytes - gpu.freeMemoryBytes;
 const usedFraction = (gpu: GpuSnapshot): number =>
   usedBytes(gpu) / Math.max(1, gpu.totalMemoryBytes);
@@ -100,9 +113,9 @@ const nodeMetrics: Readonly<
   'network.rxBytesTotal': { read: measured((it) => it.networkReceivedBytes), over: sum },
   'network.txBytesTotal': { read: measured((it) => it.networkSentBytes), over: sum },
   'gpu.count': { read: (node) => node.gpus.length, over: sum },
-  'gpu.totalMem': { read: inMebibytes(devices(sum, (it) => it.totalMemoryBytes)), over: sum },
-  'gpu.totalFreeMem': { read: inMebibytes(devices(sum, (it) => it.freeMemoryBytes)), over: sum },
-  'gpu.totalUsedMem': { read: inMebibytes(devices(sum, usedBytes)), over: sum },
+  'gpu.totalMem': { read: inMebibytes(deviceSum((it) => it.totalMemoryBytes)), over: sum },
+  'gpu.totalFreeMem': { read: inMebibytes(deviceSum((it) => it.freeMemoryBytes)), over: sum },
+  'gpu.totalUsedMem': { read: inMebibytes(deviceSum(usedBytes)), over: sum },
 };
 
 /** Averages over devices: a cluster's is over all its devices, not over its nodes' averages. */
@@ -219,7 +232,7 @@ one(
   'capacity.memoryBytes',
   total((node) => node.capacity.memoryBytes),
 );
-one('bytes', 'free.gpus.memoryBytes', total(devices(sum, (gpu) => gpu.freeMemoryBytes)));
+one('bytes', 'free.gpus.memoryBytes', total(deviceSum((gpu) => gpu.freeMemoryBytes)));
 one(
   'number',
   'free.cpuCores',

@@ -237,6 +237,14 @@ describe('instances over real sockets', () => {
       [false, 1],
       [true, { deep: [1] }],
     ]);
+    const packet = { sessionId: 's', sequence: 0, data: 1, createdAtMs: 0 };
+    const signal = new AbortController().signal;
+    for await (const _part of connection.infer(packet, { deadlineMs: Date.now() + 5000, signal })) {
+      // Who leaves after the first part ends the call, and nothing else.
+      break;
+    }
+    await settle();
+
     await expect(ask('fail')).rejects.toMatchObject({
       code: 'NO_CANDIDATE',
       message: 'größer als jeder Knoten',

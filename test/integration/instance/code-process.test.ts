@@ -8,7 +8,7 @@ import { connectInstance, mintTicket } from '../../../runtime/dataplane/index.ts
 import { entryPath } from '../../../runtime/entry.ts';
 import type { AiosError } from '../../../sdk/errors.ts';
 import type { Packet } from '../../../sdk/packet.ts';
-import { eventually } from './driver.ts';
+import { createDriver, eventually } from './driver.ts';
 import {
   bootOf,
   type RunningInstance,
@@ -237,6 +237,14 @@ describe('an author’s block in a process of its own', () => {
     expect(await failureOf(ask(block, { do: 'echo' }, { key: broken }))).toMatchObject({
       code: 'TENSOR_MISMATCH',
     });
+  });
+
+  it('says that it is no shard of a model', async () => {
+    const driver = await createDriver([block.hop]);
+    const session = driver.session('s');
+    session.open();
+    await expect(session.next()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    driver.close();
   });
 
   it('reports its own health', async () => {

@@ -243,7 +243,9 @@ describe('a chain of shards', () => {
     for (let step = 0; step < 60; step += 1) {
       for (const session of sessions) session.step([1], step === 59);
     }
-    await eventually(() => chain.counters(0).framesIn === 4 + 64 && driver.first.queuedFrames > 0);
+    // Each of the two streams holds its credit of 64 frames, four of them OPEN; the rest waits at the driver.
+    await eventually(() => chain.counters(1).framesIn === 64 && chain.counters(0).steps >= 60);
+    await eventually(() => driver.first.queuedFrames >= 244 - 2 * 64 - 16);
 
     for (const index of [0, 1]) {
       expect(chain.counters(index).maxQueuedFrames).toBeLessThanOrEqual(64);

@@ -1,9 +1,16 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { outputHeadroomBytes, type StageExecutor } from '../../../runtime/model/stage.ts';
+import { loadOnnxRuntime } from '../../../runtime/model/onnx-runtime.ts';
+import {
+  outputHeadroomBytes,
+  type StageExecutor,
+  type StepResult,
+} from '../../../runtime/model/stage.ts';
 import { createStageExecutor } from '../../../runtime/model/stage-executor.ts';
+import { loadStage } from '../../../runtime/model/stage-runner.ts';
 import { answer, greedySampling, type TestStages, writeTestStages } from '../../support/stages.ts';
 import { readGolden, tinyAssistantFolder } from '../../support/tiny-assistant.ts';
 
@@ -121,7 +128,7 @@ describe('sessions of one stage', () => {
 
   it('sample by seed and position: a replay of the tokens so far goes on as the first run did', async () => {
     const executor = await startWhole();
-    const sampling = { ...greedySampling, temperature: 1.2, repetitionPenalty: 1.1, seed: 42 };
+    const sampling = { ...greedySampling, temperature: 2, repetitionPenalty: 1.1, seed: 42 };
     const request = { ...requestOf(row(28), 'sampled'), maxTokens: 30, sampling };
     const whole = await answer([executor], request);
     const replay = await answer([executor], {
@@ -220,7 +227,6 @@ describe('a step', () => {
     const runs = executor.step(long);
     const waits = [400, 401, 402].map((position) => executor.step({ ...first, position }));
     const other = executor.step({ ...first, session: 'b' });
-    // The thread has begun with the first step when another session's result cannot have come yet.
     executor.closeSession('a');
 
     const ends = await Promise.allSettled([runs, ...waits]);
@@ -245,6 +251,7 @@ describe('a stage', () => {
       () => 'ended',
       ({ code }) => code,
     );
+    await setTimeout(20);
     await Promise.all([executor.close(), executor.close()]);
 
     expect(['ended', 'CANCELLED']).toContain(await settled);
@@ -260,16 +267,40 @@ describe('a stage', () => {
     expect(executor.emptyResidentBytes).toBeLessThan(process.memoryUsage.rss() * 2);
   });
 
-  it('copies no cache: a step leaves no buffers behind but its own', async () => {
-    const executor = await startWhole();
+  it('whose thread crashes refuses what waits and what comes, and says so once', async () => {
+    const stage = written.get(1)?.stages[0];
+    if (!stage) throw new Error('no stage');
+    const failures: unknown[] = [];
+    const onFailure = (error: Error) => failures.push(error);
+    const executor = await createStageExecutor({ ...stage, threads: 1, onFailure });
     executor.open('a', opening);
-    await executor.step(first);
-    const before = process.memoryUsage().rss;
-    for (let position = 1; position < 500; position++) {
-      await executor.step({ ...first, position });
-    }
-    // Copies of this model's cache would be 2 MB a step: a gigabyte of garbage.
-    expect(process.memoryUsage().rss - before).toBeLessThan(300 * 2 ** 20);
+    const sampling = { ...greedySampling, repetitionPenalty: 2 };
+    executor.open('b', { promptTokens: 5 as never, sampling });
+    const waits = executor.step({ ...first, session: 'a' });
+
+    await expect(waits).rejects.toEqual(withCode('INSTANCE_UNHEALTHY'));
+    await expect(executor.step(first)).rejects.toEqual(withCode('INSTANCE_UNHEALTHY'));
+    expect(() => executor.open('c', opening)).toThrow(withCode('INSTANCE_UNHEALTHY'));
+    await executor.close();
+    expect(failures).toEqual([withCode('INSTANCE_UNHEALTHY')]);
+  });
+
+  it('writes its cache in place: a step allocates its own output and nothing else', async () => {
+    const [first] = written.get(2)?.stages ?? [];
+    if (!first) throw new Error('no stage');
+    const { graphPath, stage } = first;
+    const runner = await loadStage(await loadOnnxRuntime(), graphPath, stage, { threads: 1 });
+    runner.open(0, opening);
+    const step = (position: number) =>
+      runner.run({ slot: 0, position, rows: 1, input: Int32Array.of(5).buffer, sample: false });
+    await step(0);
+    const before = process.memoryUsage().arrayBuffers;
+    for (const position of [1, 2, 3, 4]) await step(position);
+    const grown = process.memoryUsage().arrayBuffers - before;
+    await runner.release();
+
+    // The binding's copies of the cache would be a megabyte a step.
+    expect(grown).toBeLessThan(4 * 8_192);
   });
 });
 
@@ -319,5 +350,4 @@ describe('loading a stage', () => {
   });
 });
 
-const tokenOf = (result: { readonly type: string }) =>
-  result.type === 'token' ? (result as { token: number }).token : undefined;
+const tokenOf = (result: StepResult) => (result.type === 'token' ? result.token : undefined);

@@ -154,7 +154,7 @@ describe('the published JSON Schema of a document', () => {
         );
         expect(published.get(kind)?.(changed)).toBe(isRead(kind, changed));
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

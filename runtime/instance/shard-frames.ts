@@ -1,0 +1,74 @@
+import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
+import {
+  emptyFrame,
+  type FlowLink,
+  type Frame,
+  frameLimits,
+  jsonBytes,
+  type TokenPayload,
+} from '../dataplane/index.ts';
+import { outputHeadroomBytes, type StepResult } from '../model/stage.ts';
+import type { ShardSession, WaitingStep } from './shard-session.ts';
+
+/** The next frame of the session to its driver, to be filled in. */
+export function answerFrame(session: ShardSession, type: 'opened' | 'token'): Frame {
+  const sequence = session.nextAnswer;
+  session.nextAnswer += 1;
+  return { ...emptyFrame(type), session: session.id, sequence };
+}
+
+/**
+ * Sends a computed step on: activations to the next shard, in place; a token to the driver; nothing after a chunk of the
+ * prompt that was not the last.
+ *
+ * @throws {DataPlaneError} SHARD_UNAVAILABLE, BUSY
+ */
+export function sendResult(
+  session: ShardSession,
+  hiddenSize: number,
+  { frame, arrivedAtMs }: WaitingStep,
+  result: StepResult,
+): void {
+  const computeNs = Math.round(result.computeNs);
+  const tookNs = Math.round((performance.now() - arrivedAtMs) * 1e6);
+  const waitNs = Math.max(0, tookNs - computeNs);
+  const timings = [...frame.timings, computeNs, waitNs].slice(0, frameLimits.maxTimings);
+  if (result.type === 'activations') {
+    const { payload: _input, ...head } = frame;
+    session.next?.sendInPlace(
+      { ...head, dtype: 'float32', shape: [frame.rows, hiddenSize], timings },
+      result.buffer,
+      outputHeadroomBytes,
+    );
+  } else if (result.type === 'token') {
+    const { token, logprob, top = [] } = result;
+    const choice = logprob === undefined ? undefined : ({ logprob, top } satisfies TokenPayload);
+    session.driver?.send({
+      ...answerFrame(session, 'token'),
+      position: frame.position + frame.rows,
+      token,
+      timings,
+      ...(choice ? { payload: jsonBytes(choice) } : {}),
+    });
+  }
+}
+
+/** Ends a session at a peer, if the peer is still there to be told. */
+export function tell(link: FlowLink, id: string, type: 'fail' | 'close', error?: AiosError): void {
+  if (!link.up) return;
+  const payload = error ? { payload: jsonBytes(error.serialize()) } : {};
+  link.send({ ...emptyFrame(type), session: id, ...payload });
+}
+
+/** @returns the error a FAIL frame carries */
+export function failureOf({ session, payload }: Frame): AiosError {
+  try {
+    return AiosError.deserialize(JSON.parse(Buffer.from(payload).toString()));
+  } catch (cause) {
+    return new DataPlaneError(
+      'SHARD_UNAVAILABLE',
+      `session '${session}': a shard failed and did not say why.`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,345 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectInstance, mintTicket } from '../../../runtime/dataplane/index.ts';
+import type { RoutedInstance } from '../../../runtime/index.ts';
+import { eventually } from '../../support/system.ts';
+import { block, bundle, hashOf, node, Plane, tenant } from './plane.ts';
+
+let plane: Plane;
+beforeEach(async () => {
+  plane = await new Plane().up();
+});
+afterEach(() => plane.remove());
+
+const running = (id: string, instances = 1) =>
+  eventually(`block ${id} runs`, async () => {
+    const status = await plane.block(id);
+    return status.state === 'running' && status.instances.length === instances && status;
+  });
+
+const pick = (blockId: string, waitMs = 20_000): Promise<RoutedInstance> =>
+  plane.api.directory.pick({
+    tenant,
+    blockId,
+    sessionId: 's',
+    waitMs,
+    signal: AbortSignal.timeout(30_000),
+  });
+
+async function ask(blockId: string, text: string): Promise<{ text: string; pid: number }> {
+  const route = await pick(blockId);
+  const peerId = 'driver-test';
+  const ticket = mintTicket(route.secret, peerId);
+  const connection = connectInstance({ address: route.address, peerId, ticket });
+  try {
+    const packet = {
+      ...{ sessionId: 's', sequence: Math.floor(Math.random() * 1e9), createdAtMs: Date.now() },
+      ...{ data: { text }, tensors: {}, files: [] },
+    };
+    const options = { deadlineMs: Date.now() + 20_000, signal: AbortSignal.timeout(20_000) };
+    for await (const { final, packet: answer } of connection.infer(packet, options)) {
+      if (final) return answer.data as { text: string; pid: number };
+    }
+    throw new Error('no answer');
+  } finally {
+    connection.close();
+    route.release();
+  }
+}
+
+const promised = async () => {
+  const { clusters } = await plane.status();
+  return clusters.flatMap(({ nodes }) =>
+    nodes.map(({ capacity, free }) => capacity.memoryBytes - free.memoryBytes),
+  );
+};
+
+test('a declared block runs as a process of its own, answers, and goes when it is deleted', async () => {
+  await plane.declare();
+  const created = await plane.api.create(
+    tenant,
+    'block',
+    block('ocr', { settings: { greeting: 'hi' } }),
+  );
+  expect(created).toMatchObject({ kind: 'block', id: 'ocr' });
+
+  expect(await ask('ocr', 'you')).toMatchObject({ text: 'hi you' });
+
+  const status = await running('ocr');
+  const [instance] = status.instances;
+  expect(status).toMatchObject({ clusterId: 'home' });
+  expect(instance).toMatchObject({ state: 'ready', restarts: 0, outstandingRequests: 0 });
+  expect(instance!.residentBytes).toBeGreaterThan(10e6);
+  expect((await plane.processes()).map(({ pid }) => pid)).toEqual([instance!.pid]);
+  expect((await promised()).sort()).toEqual([0, 100 * 2 ** 20]);
+
+  await plane.api.delete(tenant, 'block', 'ocr');
+
+  expect(await plane.processes()).toEqual([]);
+  expect(await promised()).toEqual([0, 0]);
+  await expect(plane.block('ocr')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(pick('ocr')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('the decision behind a placement can be read, newest first', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  await running('ocr');
+
+  const decisions = await plane.api.explain(tenant, 'ocr');
+
+  expect(decisions).toHaveLength(1);
+  expect(decisions[0]).toMatchObject({
+    outcome: 'placed',
+    reason: 'create',
+    plan: { clusterId: 'home' },
+  });
+  expect(decisions[0]!.candidates.length).toBeGreaterThan(0);
+  await expect(plane.api.explain(tenant, 'nothing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a dry run explains and starts nothing', async () => {
+  await plane.declare();
+
+  const decision = await plane.api.dryRunBlock(tenant, block('ocr'));
+
+  expect(decision).toMatchObject({ outcome: 'dry-run', plan: { clusterId: 'home' } });
+  expect(await promised()).toEqual([0, 0]);
+  expect(await plane.api.list(tenant, 'block')).toEqual([]);
+  expect(await plane.processes()).toEqual([]);
+});
+
+test('several instances share the requests, and the load balancer sees how many each has', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { minInstances: 2 }));
+  await running('ocr', 2);
+
+  const routes = await Promise.all([pick('ocr'), pick('ocr')]);
+
+  const outstanding = (await plane.block('ocr')).instances.map((i) => i.outstandingRequests);
+  expect(outstanding.reduce((sum, count) => sum + count)).toBe(2);
+  for (const { release } of routes) release();
+  for (const { release } of routes) release();
+  const after = (await plane.block('ocr')).instances.map((i) => i.outstandingRequests);
+  expect(after).toEqual([0, 0]);
+  const one = await pick('ocr');
+  const other = await pick('ocr');
+  expect(one.instanceId).not.toBe(other.instanceId);
+});
+
+test('a killed instance is replaced, and the ledger follows', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  const [before] = (await running('ocr')).instances;
+
+  process.kill(before!.pid!, 'SIGKILL');
+
+  const [after] = await eventually('another instance', async () => {
+    const { state, instances } = await plane.block('ocr');
+    return state === 'running' && instances[0]?.id !== before!.id && instances;
+  });
+  expect(after).toMatchObject({ restarts: 1 });
+  expect(await ask('ocr', 'again')).toMatchObject({ pid: after!.pid });
+  expect((await promised()).sort()).toEqual([0, 100 * 2 ** 20]);
+  expect(await plane.api.explain(tenant, 'ocr')).toMatchObject([
+    { reason: 'heal' },
+    { reason: 'create' },
+  ]);
+});
+
+test('an instance that says it is unhealthy is replaced', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  const [before] = (await running('ocr')).instances;
+
+  await ask('ocr', 'be sick');
+
+  await eventually('another instance', async () => {
+    const { state, instances } = await plane.block('ocr');
+    return state === 'running' && instances[0]?.id !== before!.id;
+  });
+});
+
+test('an instance that a caller saw fail is not given out until it reports again', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  const [instance] = (await running('ocr')).instances;
+
+  plane.api.directory.report(instance!.id, new Error('connection reset'));
+
+  await expect(pick('ocr', 0)).rejects.toMatchObject({ code: 'SHARD_UNAVAILABLE' });
+  const route = await pick('ocr');
+  expect(route.instanceId).toBe(instance!.id);
+});
+
+test('an instance that hangs is replaced, once a caller complains', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  const [before] = (await running('ocr')).instances;
+  process.kill(before!.pid!, 'SIGSTOP');
+
+  plane.api.directory.report(before!.id, new Error('no answer'));
+
+  await eventually('another instance', async () => {
+    const { state, instances } = await plane.block('ocr');
+    return state === 'running' && instances[0]?.id !== before!.id;
+  });
+});
+
+test('code that was damaged on disk is not run; uploading it again heals the block', async () => {
+  await plane.declare();
+  const code = readFileSync(await plane.api.artifacts.path(await plane.code()));
+  writeFileSync(await plane.api.artifacts.path(hashOf(code)), 'process.exit(0)');
+  await plane.api.create(tenant, 'block', block('ocr'));
+  await eventually('the reason', async () => (await plane.block('ocr')).reason?.includes('hash'));
+
+  await plane.upload(code);
+
+  await running('ocr');
+});
+
+test('a block whose code fails says why, is tried again with pauses, and can be deleted meanwhile', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('bad', { settings: { failAtStart: true } }));
+
+  const status = await eventually('a second try', async () => {
+    const found = await plane.block('bad');
+    return found.instances.some(({ restarts }) => restarts >= 1) && found;
+  });
+
+  expect(status.reason).toContain('told to fail');
+  await expect(pick('bad', 0)).rejects.toMatchObject({ code: 'SHARD_UNAVAILABLE' });
+  await plane.api.delete(tenant, 'block', 'bad');
+  expect(await plane.processes()).toEqual([]);
+  expect(await promised()).toEqual([0, 0]);
+});
+
+test('a block without a place waits, says why, and starts when there is room', async () => {
+  await plane.declare();
+  await plane.api.create(
+    tenant,
+    'block',
+    block('large', { resources: { memoryBytes: '250Mi' }, minInstances: 2 }),
+  );
+  await plane.api.create(tenant, 'block', block('late'));
+
+  const waiting = await eventually('a refusal', async () => {
+    const status = await plane.block('late');
+    return status.decisionId !== undefined && status;
+  });
+  expect(waiting).toMatchObject({ state: 'pending', instances: [] });
+  expect(waiting.reason).toMatch(/late/);
+
+  await plane.api.delete(tenant, 'block', 'large');
+
+  await running('late');
+  const outcomes = (await plane.api.explain(tenant, 'late')).map(({ outcome }) => outcome);
+  expect(outcomes).toEqual(['placed', 'refused']);
+});
+
+test('a block that is replaced runs what it now says', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { settings: { greeting: 'hi' } }));
+  expect(await ask('ocr', 'you')).toMatchObject({ text: 'hi you' });
+
+  await plane.api.create(tenant, 'block', block('ocr', { settings: { greeting: 'ho' } }), {
+    replace: true,
+  });
+
+  await eventually('the new greeting', async () => {
+    // A request that met the old instance on its way out is told to ask again.
+    const answer = await ask('ocr', 'you').catch((error) => error.code);
+    return answer.text === 'ho you';
+  });
+  expect((await running('ocr')).instances).toHaveLength(1);
+});
+
+test('a block of something this runtime cannot run waits and says so', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'component', {
+    ...{ uri: 'test.container:1.0.0-stable', componentType: 'test', name: 'container' },
+    ...{ version: '1.0.0', releaseTag: 'stable', container: { image: 'ubuntu' } },
+  });
+  await plane.api.create(
+    tenant,
+    'block',
+    block('c', { componentUri: 'test.container:1.0.0-stable' }),
+  );
+
+  await eventually('the reason', async () =>
+    (await plane.block('c')).reason?.includes('container'),
+  );
+});
+
+test('logs of a block hold what its instances wrote', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { minInstances: 2 }));
+  const { instances } = await running('ocr', 2);
+  const lines: string[] = [];
+
+  const options = { tail: 10, follow: false, signal: AbortSignal.timeout(10_000) };
+  for await (const line of plane.api.logs(tenant, { blockId: 'ocr' }, options)) lines.push(line);
+
+  for (const { id } of instances) {
+    expect(
+      lines.filter((line) => line.startsWith(id) && line.includes('starting with hello')),
+    ).toHaveLength(1);
+  }
+});
+
+test('close during a start ends everything', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { minInstances: 4 }));
+  await eventually('a process', async () => (await plane.processes()).length > 0);
+
+  await plane.down();
+
+  expect(await plane.processes()).toEqual([]);
+});
+
+test('a policy that is uploaded places blocks, and stays while one uses it', async () => {
+  await plane.declare();
+  const code = await bundle(`
+    import { definePolicy } from 'aios-sdk';
+    import { z } from 'zod';
+    export default definePolicy({
+      hook: 'loadBalancer', name: 'last', version: '1.0.0', description: 'The last one.',
+      parameters: z.object({}), settings: z.object({}),
+      evaluate: ({ instances }) => ({ instanceId: instances[instances.length - 1].id }),
+    });`);
+  const uri = 'last:1.0.0-stable';
+  const policy = {
+    ...{ uri, name: 'last', version: '1.0.0', releaseTag: 'stable', hook: 'loadBalancer' },
+    artifact: { hash: await plane.upload(code) },
+  };
+  await plane.api.create(tenant, 'policy', policy);
+  const policies = { loadBalancer: { policyRuleURI: uri } };
+  await plane.api.create(tenant, 'block', block('ocr', { minInstances: 2, policies }));
+  await running('ocr', 2);
+
+  const routes = [await pick('ocr'), await pick('ocr'), await pick('ocr')];
+
+  expect(new Set(routes.map(({ instanceId }) => instanceId)).size).toBe(1);
+  await expect(plane.api.delete(tenant, 'policy', uri)).rejects.toMatchObject({ code: 'IN_USE' });
+  expect(hashOf(code)).toBe(policy.artifact.hash);
+});
+
+test('a cluster cannot go or lose nodes while instances run there', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { minInstances: 4 }));
+  await running('ocr', 4);
+
+  await expect(plane.api.delete(tenant, 'cluster', 'home')).rejects.toMatchObject({
+    code: 'IN_USE',
+    details: { by: ["block 'ocr'"] },
+  });
+  const smaller = { id: 'home', nodes: [node('n1')] };
+  await expect(
+    plane.api.create(tenant, 'cluster', smaller, { replace: true }),
+  ).rejects.toMatchObject({ code: 'IN_USE' });
+
+  await plane.api.delete(tenant, 'block', 'ocr');
+  await plane.api.create(tenant, 'cluster', smaller, { replace: true });
+  await plane.api.delete(tenant, 'cluster', 'home');
+  expect((await plane.status()).clusters).toEqual([]);
+});
