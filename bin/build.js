@@ -3,11 +3,13 @@
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -47,19 +49,21 @@ export function isStale() {
 }
 
 /** Compiles beside dist and swaps: whoever runs from dist meanwhile never sees half a build. */
-export function build() {
+function compile() {
+  const startedAt = new Date();
   const dist = join(root, 'dist');
   const next = join(root, `dist.next-${process.pid}`);
   const old = join(root, `dist.old-${process.pid}`);
-  const tsc = join(
-    dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-    'bin',
-    'tsc',
-  );
+  const typescript = createRequire(import.meta.url).resolve('typescript/package.json');
+  const args = [join(dirname(typescript), 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json')];
   try {
-    const args = [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', next];
-    execFileSync(process.execPath, args, { stdio: ['ignore', 2, 2], cwd: root });
+    execFileSync(process.execPath, [...args, '--outDir', next], {
+      stdio: ['ignore', 2, 2],
+      cwd: root,
+    });
+    // As old as the start: a source saved while compiling is newer, and the next run builds again.
     writeFileSync(join(next, '.built'), '');
+    utimesSync(join(next, '.built'), startedAt, startedAt);
     if (existsSync(dist)) renameSync(dist, old);
     renameSync(next, dist);
   } finally {
@@ -67,6 +71,36 @@ export function build() {
   }
 }
 
+const lock = join(root, 'dist.lock');
+const lockPatienceMs = 120_000;
+
+/** One build at a time: two commands started together in a fresh clone wait for each other. */
+function takeLock() {
+  for (const deadline = Date.now() + lockPatienceMs; ; ) {
+    try {
+      mkdirSync(lock);
+      return;
+    } catch (error) {
+      // A holder that was killed leaves its lock behind; no build takes this long.
+      if (error.code !== 'EEXIST' || Date.now() > deadline) throw error;
+      if (Date.now() - modifiedAt(lock) > lockPatienceMs / 2)
+        rmSync(lock, { recursive: true, force: true });
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
+}
+
+/** Builds, unless `onlyIfStale` and another process has just done so. */
+export function build({ onlyIfStale = true } = {}) {
+  takeLock();
+  try {
+    if (!onlyIfStale || isStale()) compile();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
 if (process.argv[1] && fileURLToPath(import.meta.url) === realpathSync(process.argv[1])) {
-  if (!process.argv.includes('--if-stale') || isStale()) build();
+  const onlyIfStale = process.argv.includes('--if-stale');
+  if (!onlyIfStale || isStale()) build({ onlyIfStale });
 }

@@ -1,7 +1,6 @@
 import { extname } from 'node:path';
 import { builtinPolicies } from '../policies/index.ts';
-import { splitModel } from '../runtime/model/split.ts';
-import { splitters } from '../runtime/model/splitters/index.ts';
+import { splitModel, splitters } from '../runtime/model/index.ts';
 import { createPolicyHost } from '../runtime/policy/index.ts';
 import { createMemoryStore } from '../runtime/store/index.ts';
 import { AiosError } from '../sdk/errors.ts';
