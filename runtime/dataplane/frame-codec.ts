@@ -8,7 +8,7 @@ import {
   frameLimits,
   frameTypes,
 } from './frame.ts';
-import { createWireReader, type WireReader } from './wire-reader.ts';
+import { WireReader } from './wire-reader.ts';
 import { createWireWriter } from './wire-writer.ts';
 
 /**
@@ -125,22 +125,8 @@ export interface DecodedFrame {
  * @throws {DataPlaneError} FRAME_MALFORMED, FRAME_TOO_LARGE (details: offset in the message, session where readable)
  */
 export function decodeFrame(message: Uint8Array): DecodedFrame {
-  const fields: Fields = {
-    type: 0,
-    session: '',
-    sequence: 0,
-    position: 0,
-    rows: 0,
-    dtype: 0,
-    shape: [],
-    sample: false,
-    token: 0,
-    credit: 0,
-    timings: [],
-    payload: empty,
-    payloadOffset: 0,
-  };
-  const reader = createWireReader(message, () => fields.session);
+  const reader = new WireReader(message);
+  const fields = emptyFields();
   if (message.byteLength > frameLimits.maxFrameBytes) {
     // The head tells whose frame it was, so that its session can be failed and the others go on.
     readHead(reader, fields);
@@ -156,21 +142,22 @@ export function decodeFrame(message: Uint8Array): DecodedFrame {
 
 const empty = new Uint8Array(0);
 
-interface Fields {
-  type: number;
-  session: string;
-  sequence: number;
-  position: number;
-  rows: number;
-  dtype: number;
-  shape: number[];
-  sample: boolean;
-  token: number;
-  credit: number;
-  timings: number[];
-  payload: Uint8Array;
-  payloadOffset: number;
-}
+const emptyFields = () => ({
+  type: 0,
+  session: '',
+  sequence: 0,
+  position: 0,
+  rows: 0,
+  dtype: 0,
+  shape: [] as number[],
+  sample: false,
+  token: 0,
+  credit: 0,
+  timings: [] as number[],
+  payload: empty as Uint8Array,
+  payloadOffset: 0,
+});
+type Fields = ReturnType<typeof emptyFields>;
 
 function readHead(reader: WireReader, fields: Fields): void {
   try {
@@ -181,13 +168,13 @@ function readHead(reader: WireReader, fields: Fields): void {
 }
 
 function readField(reader: WireReader, fields: Fields): void {
-  const number = reader.tag();
-  switch (number) {
+  switch (reader.tag()) {
     case 1:
       fields.type = reader.uint(maxUint32);
       break;
     case 2:
       fields.session = reader.text(frameLimits.maxSessionBytes);
+      reader.session = fields.session;
       break;
     case 3:
       fields.sequence = reader.uint(maxUint32);
@@ -227,13 +214,14 @@ function readField(reader: WireReader, fields: Fields): void {
 }
 
 function finish(reader: WireReader, fields: Fields): DecodedFrame {
+  const { shape, payloadOffset } = fields;
   const type = typeNames.get(fields.type);
   if (type === undefined) throw reader.malformed(`frame type ${fields.type}`, 'a type from 1 to 8');
   const dtype = dtypeNames.get(fields.dtype);
   if (dtype === undefined && fields.dtype !== 0) {
     throw reader.malformed(`dtype ${fields.dtype}`, 'a dtype from 0 to 7');
   }
-  const { shape, payload, payloadOffset } = fields;
+  let { payload } = fields;
   if (dtype === undefined && shape.length > 0) {
     throw reader.malformed('a shape without a dtype', 'both or neither');
   }
@@ -248,14 +236,24 @@ function finish(reader: WireReader, fields: Fields): DecodedFrame {
     }
   }
   const payloadCopied = payload.byteLength > 0 && payload.byteOffset % 8 !== 0;
-  const { type: _type, dtype: _dtype, payloadOffset: _offset, ...rest } = fields;
-  return {
-    frame: {
-      ...rest,
-      type,
-      ...(dtype === undefined ? {} : { dtype }),
-      payload: payloadCopied ? new Uint8Array(payload) : payload,
-    },
-    payloadCopied,
-  };
+  if (payloadCopied) payload = new Uint8Array(payload);
+  const { session, sequence, position, rows, sample, token, credit, timings } = fields;
+  // Written out: spreading costs more than all the rest of the decoding.
+  const frame: Frame = dtype
+    ? {
+        type,
+        session,
+        sequence,
+        position,
+        rows,
+        dtype,
+        shape,
+        sample,
+        token,
+        credit,
+        timings,
+        payload,
+      }
+    : { type, session, sequence, position, rows, shape, sample, token, credit, timings, payload };
+  return { frame, payloadCopied };
 }

@@ -105,6 +105,9 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
       if (unheardOf && frame.type === 'close') return;
       window.sent();
       write(message());
+    } else if (isSendable()) {
+      window.sent();
+      write(message());
     } else {
       queue.push({ type: frame.type, session: frame.session, message: message() });
       flush();

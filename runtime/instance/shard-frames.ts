@@ -34,12 +34,22 @@ export function sendResult(
   const waitNs = Math.max(0, tookNs - computeNs);
   const timings = [...frame.timings, computeNs, waitNs].slice(0, frameLimits.maxTimings);
   if (result.type === 'activations') {
-    const { payload: _input, ...head } = frame;
-    session.next?.sendInPlace(
-      { ...head, dtype: 'float32', shape: [frame.rows, hiddenSize], timings },
-      result.buffer,
-      outputHeadroomBytes,
-    );
+    const { sequence, position, rows, sample } = frame;
+    const shape = [rows, hiddenSize];
+    const head: Omit<Frame, 'payload'> = {
+      type: 'step',
+      session: session.id,
+      sequence,
+      position,
+      rows,
+      dtype: 'float32',
+      shape,
+      sample,
+      token: 0,
+      credit: 0,
+      timings,
+    };
+    session.next?.sendInPlace(head, result.buffer, outputHeadroomBytes);
   } else if (result.type === 'token') {
     const { token, logprob, top = [] } = result;
     const choice = logprob === undefined ? undefined : ({ logprob, top } satisfies TokenPayload);
