@@ -1,25 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { tinyAssistant } from './system.ts';
+import { type GoldenRow, readGolden } from './tiny-assistant.ts';
 
-export interface GoldenRow {
-  readonly messages: readonly { role: string; content: string }[];
-  readonly maxTokens: number | null;
-  readonly ignoreEos: boolean;
-  readonly prompt: string;
-  readonly promptTokens: readonly number[];
-  readonly tokens: readonly number[];
-  readonly text: string;
-  readonly finish: string;
-  /** Leading tokens with a clear winner. */
-  readonly exact: number;
-  readonly top5LogitsFirst: readonly (readonly [number, number])[];
-}
-
-export const golden = JSON.parse(readFileSync(join(tinyAssistant, 'golden.json'), 'utf8')) as {
-  eosTokenId: number;
-  rows: GoldenRow[];
-};
+export const golden = readGolden();
 
 interface Answer {
   readonly choices: readonly {
@@ -71,14 +52,21 @@ export async function differences(url: string, model: string, row: GoldenRow): P
     want('finish', choice.finish_reason, row.finish);
     want('length', bare(choice.token_ids).length, bare(row.tokens).length);
   }
-  const top = choice.logprobs.content[0]?.top_logprobs.map(({ logprob }) => logprob) ?? [];
-  const gap = Math.max(
-    ...row.top5LogitsFirst.map(([, logit], i) =>
-      Math.abs(
-        (top[i] ?? Number.NaN) - (top[0] ?? 0) - (logit - (row.top5LogitsFirst[0]?.[1] ?? 0)),
-      ),
-    ),
-  );
-  if (!(gap <= 1e-3)) faults.push(`log-probability gaps are off by ${gap}`);
+  const steps = [
+    [0, row.top5LogitsFirst],
+    [row.top5LogitsAt, row.top5Logits],
+  ] as const;
+  for (const [step, logits] of steps) {
+    const top = choice.logprobs.content[step]?.top_logprobs.map(({ logprob }) => logprob);
+    // The end token's own step may be left out.
+    if (step === bare(row.tokens).length && !top) continue;
+    const gapAt = (values: readonly number[], i: number) =>
+      (values[i] ?? Number.NaN) - (values[0] ?? Number.NaN);
+    const expectedLogits = logits.map(([, logit]) => logit);
+    const worst = Math.max(
+      ...logits.map((_, i) => Math.abs(gapAt(top ?? [], i) - gapAt(expectedLogits, i))),
+    );
+    if (!(worst <= 1e-3)) faults.push(`log-probability gaps at step ${step} are off by ${worst}`);
+  }
   return faults;
 }

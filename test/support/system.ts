@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import type { BlockStatus, InstanceStatus, SystemStatus } from '../../sdk/client/api.ts';
 
 export const repository = resolve(import.meta.dirname, '../..');
-export const tinyAssistant = join(repository, 'examples/models/tiny-assistant');
+export { tinyAssistantFolder as tinyAssistant } from './tiny-assistant.ts';
+
 const launcher = join(repository, 'bin/aios.js');
 
 export interface CliResult {

@@ -7,8 +7,8 @@ import {
   type GenerationDriver,
 } from '../../../runtime/vdag/index.ts';
 import { AiosError } from '../../../sdk/errors.ts';
-import { bare, differences, type GoldenRow, golden } from '../../support/golden.ts';
-import { tinyAssistantFolder } from '../../support/tiny-assistant.ts';
+import { bare, differences, golden } from '../../support/golden.ts';
+import { type GoldenRow, tinyAssistantFolder } from '../../support/tiny-assistant.ts';
 import { fakeControlPlane } from '../../unit/gateway/fakes.ts';
 import { type ShardProcesses, startShards } from './shard-processes.ts';
 
