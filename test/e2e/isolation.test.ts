@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bare, differences, golden } from '../support/golden.ts';
 import { eventually, System, tinyAssistant } from '../support/system.ts';
@@ -53,7 +53,14 @@ describe('processes', () => {
 
     expect(new Set(instances.map(({ pid }) => pid)).size).toBe(shards);
     expect(running.map(({ pid }) => pid).sort()).toEqual(instances.map(({ pid }) => pid!).sort());
-    for (const { maps } of running) expect(maps).toContain('onnxruntime');
+    for (const { folder, maps } of running) {
+      const graphs = readdirSync(folder).filter((name) => name.endsWith('.onnx'));
+      const mapped = maps.match(/\/.*$/gm)?.filter((path) => path.startsWith(system.dataDirectory));
+
+      expect(maps).toContain('onnxruntime');
+      expect(graphs).toHaveLength(1);
+      expect(mapped?.filter((path) => !path.startsWith(folder)) ?? []).toEqual([]);
+    }
   });
 
   it('leave the control plane, which holds the driver, without weights or ONNX Runtime', async () => {

@@ -159,14 +159,14 @@ export class System {
   }
 
   /** Every process that ran from this data directory, found from outside (Linux). */
-  processes(): { pid: number; maps: string }[] {
+  processes(): { pid: number; folder: string; maps: string }[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && Number(name) !== this.pid)
       .flatMap((name) => {
         try {
           const folder = readlinkSync(`/proc/${name}/cwd`);
           if (!folder.startsWith(this.dataDirectory)) return [];
-          return [{ pid: Number(name), maps: readFileSync(`/proc/${name}/maps`, 'utf8') }];
+          return [{ pid: Number(name), folder, maps: readFileSync(`/proc/${name}/maps`, 'utf8') }];
         } catch {
           return [];
         }
