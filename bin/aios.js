@@ -3,8 +3,5 @@
 // package has dist and no sources, and no compiler to build with.
 import { build, isStale } from './build.js';
 
-if (isStale()) {
-  process.stderr.write('aios: building (once after each change of the sources) …\n');
-  build();
-}
+if (isStale()) build();
 await import('../dist/cli/main.js');

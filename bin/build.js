@@ -94,7 +94,9 @@ function takeLock() {
 export function build({ onlyIfStale = true } = {}) {
   takeLock();
   try {
-    if (!onlyIfStale || isStale()) compile();
+    if (onlyIfStale && !isStale()) return;
+    process.stderr.write('aios: building (once after each change of the sources) …\n');
+    compile();
   } finally {
     rmSync(lock, { recursive: true, force: true });
   }

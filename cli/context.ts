@@ -65,6 +65,14 @@ async function readAll(stream: AsyncIterable<string | Uint8Array>): Promise<stri
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Why a file cannot be read, without the absolute path that Node repeats. */
+function unreadable(file: string, cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return `there is no file '${file}'.`;
+  if (code === 'EISDIR') return `'${file}' is a folder; name a file in it.`;
+  return `cannot read '${file}': ${message}.`;
+}
+
 /** @returns the context, and what to call when the command ended */
 export function createContext(
   options: GlobalOptions,
@@ -95,7 +103,7 @@ export function createContext(
     signal: controller.signal,
     get client() {
       const url = options.url || io.env.AIOS_URL || defaultUrl;
-      client ??= connect(url, { apiKey: io.env.AIOS_API_KEY });
+      client ??= connect(url, { apiKey: io.env.AIOS_API_KEY, signal: controller.signal });
       return client;
     },
     print: (line) => void io.stdout.write(`${line}\n`),
@@ -107,15 +115,17 @@ export function createContext(
       context.progress.done();
       context.print(context.json ? JSON.stringify(value) : people());
     },
-    table: (titles, rows) => renderTable(titles, rows, style.dim),
+    table(titles, rows) {
+      const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+      return renderTable(titles, rows, { heading: style.dim, width });
+    },
     path: (file) => resolve(io.cwd, file),
     async readText(file) {
       if (file === '-') return readAll(io.stdin);
       try {
         return await readFile(resolve(io.cwd, file), 'utf8');
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new AiosError('NOT_FOUND', `cannot read '${file}': ${reason}.`, { cause });
+        throw new AiosError('NOT_FOUND', unreadable(file, cause), { cause });
       }
     },
     onInterrupt(listener) {

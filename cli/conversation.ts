@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { ChatMessage, ChatRequest } from '../sdk/client/index.ts';
 import { AiosError } from '../sdk/errors.ts';
+import { orderHelp, readOrder } from './chat-orders.ts';
 import type { Context } from './context.ts';
 
 interface ConversationOptions {
@@ -54,14 +55,19 @@ async function ask(context: Context, request: ChatRequest, signal: AbortSignal):
 }
 
 /**
- * Questions one line each, answers streamed. Ctrl-C ends the answer; at the prompt, twice, the program. Ends at `/exit`
- * and at the end of input. From a pipe, a question that fails ends the conversation with its error.
+ * Questions one line each, answers streamed; `/help` lists what else a line may be. Ctrl-C ends the answer; at the
+ * prompt, twice, the program. Ends at `/exit` and at the end of input. From a pipe, a line that fails ends the
+ * conversation with its error.
  */
 export async function converse(context: Context, options: ConversationOptions): Promise<void> {
   const { io, style } = context;
   const interactive = Boolean(io.stdin.isTTY && io.stdout.isTTY) && !context.json;
   const messages: ChatMessage[] = [];
-  if (options.system !== undefined) messages.push({ role: 'system', content: options.system });
+  const startAfresh = (): void => {
+    messages.length = 0;
+    if (options.system !== undefined) messages.push({ role: 'system', content: options.system });
+  };
+  startAfresh();
 
   const input = createInterface({
     input: io.stdin,
@@ -119,10 +125,14 @@ export async function converse(context: Context, options: ConversationOptions): 
       const question = line.trim();
       warned = false;
       if (question === '') continue;
-      if (question === '/exit' || question === '/quit') break;
-      answering = new AbortController();
-      const asked: ChatMessage[] = [...messages, { role: 'user', content: question }];
       try {
+        const order = readOrder(line);
+        if (order === 'exit') break;
+        if (order === 'new') startAfresh();
+        if (order === 'help') context.note(style.dim(orderHelp));
+        if (order !== undefined) continue;
+        answering = new AbortController();
+        const asked: ChatMessage[] = [...messages, { role: 'user', content: question }];
         const request = { ...options.request, messages: asked };
         const answer = await ask(context, request, answering.signal);
         if (answer.text !== '' || !answer.cancelled) {
@@ -131,11 +141,16 @@ export async function converse(context: Context, options: ConversationOptions): 
             content: answer.text,
           });
         }
-        showEnd(context, answer, interactive);
+        showEnd(context, answer, interactive, options.request.maxTokens);
       } catch (error) {
-        if (!interactive) throw error;
         const failure = AiosError.from(error);
-        context.note(`\n${style.bad(failure.code)} ${failure.message}`);
+        const full = failure.code === 'CONTEXT_LENGTH_EXCEEDED';
+        const next = full ? 'The conversation is too long for the model: /new starts another.' : '';
+        if (!interactive) {
+          if (full) context.note(next);
+          throw error;
+        }
+        context.note(`\n${style.bad(failure.code)} ${failure.message}${next && `\n${next}`}`);
       } finally {
         answering = undefined;
       }
@@ -147,14 +162,23 @@ export async function converse(context: Context, options: ConversationOptions): 
   }
 }
 
-function showEnd(context: Context, answer: Answer, interactive: boolean): void {
+function showEnd(
+  context: Context,
+  answer: Answer,
+  interactive: boolean,
+  maxTokens = Number.POSITIVE_INFINITY,
+): void {
+  const { style } = context;
   if (context.json) {
     context.print(JSON.stringify(answer));
     return;
   }
   context.print('');
+  const cut = answer.finishReason === 'length';
+  const full = cut && answer.completionTokens < maxTokens;
+  if (full) context.note(style.warn('  cut: the model’s context is full; /new starts another.'));
   if (!interactive) return;
   const speed = `${answer.completionTokens} tokens, ${answer.tokensPerSecond.toFixed(0)} a second`;
-  const end = answer.cancelled ? 'stopped' : answer.finishReason === 'length' ? 'cut' : undefined;
-  context.note(context.style.dim(`  ${end ? `${end}; ` : ''}${speed}`));
+  const end = answer.cancelled ? 'stopped; ' : cut && !full ? 'cut at --max-tokens; ' : '';
+  context.note(style.dim(`  ${end}${speed}`));
 }

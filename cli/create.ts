@@ -12,13 +12,34 @@ interface CreateCommand {
   readonly load?: (context: Context, file: string) => Promise<unknown>;
 }
 
-/** Says what was created and what to look at. */
-export function reportCreated(context: Context, created: Created): void {
-  if (created.warnings.length > 0 && !context.json) {
-    context.note(context.style.warn('accepted, with warnings:'));
-    context.note(formatProblems(created.warnings));
-  }
-  context.result(created, () => `${created.kind} ${context.style.bold(created.id)} created`);
+/** What was accepted but is worth a look; programs find it in the result. */
+export function noteWarnings(context: Context, { warnings }: Created): void {
+  if (warnings.length === 0 || context.json) return;
+  context.note(context.style.warn('accepted, with warnings:'));
+  context.note(formatProblems(warnings));
+}
+
+/** Says what was created or replaced, and what to look at. */
+export function reportCreated(context: Context, created: Created, replaced = false): void {
+  noteWarnings(context, created);
+  const verb = replaced ? 'replaced' : 'created';
+  context.result(created, () => `${created.kind} ${context.style.bold(created.id)} ${verb}`);
+}
+
+/** Creates, or replaces what the document names. A document may leave its id to be derived, so ids are asked for before. */
+export async function createOrReplace(
+  { client }: Context,
+  kind: ResourceKind,
+  document: unknown,
+  replace: boolean | undefined,
+): Promise<{ readonly created: Created; readonly replaced: boolean }> {
+  const before = replace ? await client.list(kind) : [];
+  const created = await client.create(kind, document, { replace });
+  const replaced = before.some((view) => {
+    const named = 'spec' in view ? view.spec : view;
+    return ('uri' in named ? named.uri : named.id) === created.id;
+  });
+  return { created, replaced };
 }
 
 /** `create-component`, `create-vdag` and the like: a document, sent. */
@@ -34,8 +55,8 @@ export function createCommand({ kind, summary, examples, load = readDocument }: 
       }),
     async run(args: DocumentArguments & { readonly replace?: boolean | undefined }, context) {
       const document = await load(context, namedFile(args));
-      const created = await context.client.create(kind, document, { replace: args.replace });
-      reportCreated(context, created);
+      const { created, replaced } = await createOrReplace(context, kind, document, args.replace);
+      reportCreated(context, created, replaced);
     },
   });
 }
@@ -49,5 +70,6 @@ export const documentOptions = (parser: Parser) =>
     .option('file', {
       alias: 'f',
       type: 'string',
+      nargs: 1,
       describe: 'The same, by name; - is standard input',
     });

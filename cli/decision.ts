@@ -25,6 +25,14 @@ export function renderCandidates(
   return renderer.table(['cluster', 'node', '>score', 'verdict'], rows);
 }
 
+/** Where not every candidate has a row: how many there were, and what refused how many. */
+function countLines({ candidateCounts: counts }: Decision): readonly string[] {
+  if (!counts) return [];
+  const refused = counts.refused.map(({ refusedBy, count }) => `  ${count} refused: ${refusedBy}`);
+  const head = `of ${counts.total} candidates, ${counts.scored} were scored; shown are the best and some of each refusal`;
+  return [head, ...refused.slice(0, 20)];
+}
+
 /** A placement decision for people: what came out, every candidate, every policy that was asked. */
 export function renderDecision(decision: Decision, renderer: Renderer): string {
   const { style } = renderer;
@@ -41,6 +49,7 @@ export function renderDecision(decision: Decision, renderer: Renderer): string {
     decision.message,
     '',
     renderCandidates(decision.candidates, renderer),
+    ...countLines(decision).map((line) => style.dim(line)),
     ...(policies.length > 0
       ? ['', renderer.table(['asked', 'policy', '>time', 'answer'], policies)]
       : []),

@@ -4,6 +4,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { AiosError } from '../sdk/errors.ts';
 import type { Described } from './describe.ts';
 
 const jsonSchema = (schema: unknown): Record<string, unknown> | undefined =>
@@ -32,6 +33,7 @@ async function describe(file: string): Promise<Described> {
 const [file = ''] = process.argv.slice(2);
 const described = await describe(file).catch((error: unknown): Described => {
   const failure = error instanceof Error ? error : new Error(String(error));
-  return { type: 'failure', message: failure.message, stack: failure.stack ?? '' };
+  const problems = AiosError.isInstance(failure) ? failure.problems : [];
+  return { type: 'failure', message: failure.message, stack: failure.stack ?? '', problems };
 });
 process.send?.(described, () => process.exit(0));

@@ -4,14 +4,20 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { entryPath } from '../runtime/entry.ts';
-import { AiosError } from '../sdk/errors.ts';
+import { AiosError, type Problem } from '../sdk/errors.ts';
 import type { Bundle } from './bundle.ts';
 
 /** What the default export of an author's file turned out to be. */
 export type Described =
   | { readonly type: 'definition'; readonly definition: Record<string, unknown> }
   | { readonly type: 'nothing'; readonly exports: readonly string[] }
-  | { readonly type: 'failure'; readonly message: string; readonly stack: string };
+  | {
+      readonly type: 'failure';
+      readonly message: string;
+      readonly stack: string;
+      /** Of a `define…` that was given something wrong. */
+      readonly problems: readonly Problem[];
+    };
 
 const timeLimitMs = 20_000;
 
@@ -44,7 +50,9 @@ function placeOf(stack: string, folder: string, file: string): string {
   )) {
     const path = url.startsWith('file:') ? fileURLToPath(url) : url;
     const inside = relative(folder, path);
-    if (!inside.startsWith('..') && !inside.endsWith('.mjs')) {
+    // The bundle holds what the author imports too, this package's own files among it.
+    const foreign = /^(?:\.\.|aios-sdk\/|(?:.*\/)?node_modules\/)/.test(inside);
+    if (!foreign && !inside.endsWith('.mjs')) {
       return `${join(dirname(file), inside)}:${line}:${column}`;
     }
   }
@@ -60,23 +68,34 @@ function placeOf(stack: string, folder: string, file: string): string {
 export async function describe(file: string, { code }: Bundle): Promise<Record<string, unknown>> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-bundle-'));
   const name = basename(file);
-  const failed = (what: string, path = file, cause?: unknown): AiosError =>
-    new AiosError('BUNDLE_FAILED', `'${name}' cannot be used: ${what}.`, {
-      problems: [{ path, message: what }],
+  const failed = (
+    what: string,
+    problems: readonly Problem[] = [{ path: file, message: what }],
+    cause?: unknown,
+  ): AiosError =>
+    new AiosError('BUNDLE_FAILED', `'${name}' cannot be used: ${what.replace(/\.$/, '')}.`, {
+      problems,
       cause,
     });
   try {
     const bundleFile = join(folder, `${name}.mjs`);
     await writeFile(bundleFile, code);
     const described = await runDescriber(bundleFile).catch((error: Error) => {
-      throw failed(error.message, file, error);
+      throw failed(error.message, undefined, error);
     });
     if (described.type === 'definition') return described.definition;
     if (described.type === 'nothing') {
       const seen = described.exports.length > 0 ? described.exports.join(', ') : 'nothing';
       throw failed(`its default export must be the result of a define…(); it exports ${seen}`);
     }
-    throw failed(described.message, placeOf(described.stack, folder, file));
+    const { message, stack, problems } = described;
+    const place = placeOf(stack, folder, file);
+    throw failed(
+      message,
+      problems.length > 0
+        ? problems.map((problem) => ({ ...problem, path: `${place} ${problem.path}` }))
+        : [{ path: place, message }],
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -62,14 +62,15 @@ export function renderInstances(instances: readonly InstanceStatus[], renderer: 
     instance.pid === undefined ? '–' : String(instance.pid),
     bytes(instance.memoryBytes),
     bytes(instance.residentBytes),
+    bytes(instance.aboveEmptyBytes),
     bytes(instance.peakResidentBytes),
     String(instance.restarts),
     instance.counters
       ? `${instance.counters.openSessions} (most ${instance.counters.maxOpenSessions})`
       : '–',
   ]);
-  const titles = ['instance', 'state', 'node', '>pid', '>promised', '>resident', '>peak'];
-  return renderer.table([...titles, '>restarts', '>sessions'], rows);
+  const titles = ['instance', 'state', 'node', '>pid', '>promised', '>resident'];
+  return renderer.table([...titles, '>above empty', '>peak', '>restarts', '>sessions'], rows);
 }
 
 export function renderVdags(vdags: readonly VdagStatus[], renderer: Renderer): string {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { builtinPolicies } from '../policies/index.ts';
 import { splitModel, splitters } from '../runtime/model/index.ts';
@@ -6,7 +7,7 @@ import { createMemoryStore } from '../runtime/store/index.ts';
 import { AiosError } from '../sdk/errors.ts';
 import type { HookInput } from '../sdk/hooks.ts';
 import { hooks } from '../sdk/hooks.ts';
-import { defaultTenant, policyUri } from '../sdk/ids.ts';
+import { defaultTenant, type PolicyUri, policyUri } from '../sdk/ids.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
 import type { SplitPlan } from '../sdk/spec/plan.ts';
 import type { Context } from './context.ts';
@@ -66,16 +67,37 @@ async function importPlanner(context: Context, file: string): Promise<AnyPolicy>
   return module.default;
 }
 
+/** @returns the URI of a built-in planner by URI or by name, as the default is shown: `memory-aware` */
+function builtinPlanner(named: string): PolicyUri {
+  if (named.includes(':')) return policyUri(named);
+  const planners = builtinPolicies.filter(({ hook }) => hook === 'splitPlanner');
+  const names = planners.map(({ uri }) => uri.replace(/:.*/, ''));
+  const found = planners[names.indexOf(named)];
+  if (found) return found.uri;
+  throw new AiosError(
+    'POLICY_NOT_FOUND',
+    `there is no planner '${named}'; expected ${names.join(', ')}, or a file such as ./planner.ts.`,
+  );
+}
+
+async function assertFolder(context: Context, model: string): Promise<void> {
+  const found = await stat(context.path(model)).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  const message = found ? `'${model}' is no folder.` : `there is no folder '${model}'.`;
+  throw new AiosError('NOT_FOUND', `${message} Name one with config.json and *.safetensors.`);
+}
+
 /** Splits the model here, with the cuts of the planner policy. */
 export async function splitForNodes(context: Context, args: SplitArguments): Promise<SplitPlan> {
   const { progress, signal } = context;
+  await assertFolder(context, args.model);
   const own =
     args.planner &&
     extname(args.planner) !== '' &&
     /^\.?\.?\/|\.(ts|js|mts|mjs)$/.test(args.planner)
       ? await importPlanner(context, args.planner)
       : undefined;
-  const planner = own?.uri ?? policyUri(args.planner ?? hooks.splitPlanner.defaultPolicy);
+  const planner = own?.uri ?? builtinPlanner(args.planner ?? hooks.splitPlanner.defaultPolicy);
   const nodes = await freeNodes(context, args.fit ?? []);
   const store = createMemoryStore();
   const host = createPolicyHost({

@@ -11,14 +11,24 @@ interface Wait<T> {
   readonly timeoutMs: number;
   readonly look: () => Promise<T>;
   readonly isReady: (seen: T) => boolean;
-  /** What it waits for, for people. */
-  readonly explain: (seen: T) => Promise<string> | string;
+  readonly explain: (seen: T) => Promise<Explanation> | Explanation;
 }
 
-/** @throws {AiosError} DEADLINE_EXCEEDED - with what it still waited for */
+/** What is waited for, for people. */
+interface Explanation {
+  readonly state: string;
+  /** What stands in the way, if anything does. */
+  readonly faults: string;
+}
+
+/**
+ * Says what stands in the way as soon as it is known, once.
+ *
+ * @throws {AiosError} DEADLINE_EXCEEDED - with what it still waited for
+ */
 async function waitFor<T>(context: Context, wait: Wait<T>): Promise<T> {
   const deadline = Date.now() + wait.timeoutMs;
-  let reason = '';
+  let told = '';
   for (;;) {
     context.signal.throwIfAborted();
     const seen = await wait.look();
@@ -26,22 +36,30 @@ async function waitFor<T>(context: Context, wait: Wait<T>): Promise<T> {
       context.progress.done();
       return seen;
     }
-    reason = await wait.explain(seen);
-    context.progress.update(`waiting for ${wait.subject}: ${reason}`);
+    const { state, faults } = await wait.explain(seen);
+    if (faults !== '' && faults !== told) context.note(context.style.warn(faults));
+    told = faults;
+    context.progress.update(`waiting for ${wait.subject}: ${state}`);
     if (Date.now() >= deadline) {
       throw new AiosError(
         'DEADLINE_EXCEEDED',
-        `${wait.subject} is not ready after ${formatDuration(wait.timeoutMs)}: ${reason}`,
+        `${wait.subject} is not ready after ${formatDuration(wait.timeoutMs)}: ${faults || state}`,
       );
     }
     await sleep(pollMs, undefined, { signal: context.signal }).catch(() => {});
   }
 }
 
-const describeBlock = ({ spec, state, reason, instances }: BlockStatus): string => {
-  const fault = reason ?? instances.find(({ lastError }) => lastError)?.lastError;
-  return `${spec.id} is ${state}${fault ? ` (${fault})` : ''}`;
-};
+function explainBlocks(blocks: readonly BlockStatus[]): Explanation {
+  const faults = blocks.flatMap(({ spec, state, reason, instances }) => {
+    const fault = reason ?? instances.find(({ lastError }) => lastError)?.lastError;
+    return fault ? [`${spec.id} is ${state}: ${fault}`] : [];
+  });
+  return {
+    state: blocks.map(({ spec, state }) => `${spec.id} is ${state}`).join(', '),
+    faults: faults.join('\n'),
+  };
+}
 
 /** Waits until the block has all the instances it declares. */
 export function waitForBlock(
@@ -54,7 +72,7 @@ export function waitForBlock(
     timeoutMs,
     look: () => context.client.get('block', id),
     isReady: ({ state }) => state === 'running',
-    explain: describeBlock,
+    explain: (block) => explainBlocks([block]),
   });
 }
 
@@ -68,10 +86,7 @@ export function waitForVdag(context: Context, uri: string, timeoutMs: number): P
     async explain({ waitingFor }) {
       const waiting = new Set(waitingFor);
       const blocks = await context.client.list('block');
-      return blocks
-        .filter(({ spec }) => waiting.has(spec.id))
-        .map(describeBlock)
-        .join('; ');
+      return explainBlocks(blocks.filter(({ spec }) => waiting.has(spec.id)));
     },
   });
 }

@@ -7,15 +7,15 @@ import type {
 } from '../sdk/client/api.ts';
 import { AiosError } from '../sdk/errors.ts';
 import { resolveResources } from '../sdk/spec/index.ts';
-import { type BlockManager, resolvePolicies } from './block/index.ts';
+import { type BlockManager, refuseUnrunnable, resolvePolicies } from './block/index.ts';
 import type { ClusterBackend } from './cluster/index.ts';
 import type { ArtifactStore, ControlPlane } from './control-plane.ts';
-import { blockLogs } from './control-plane-logs.ts';
+import { blockLogs, instanceLogs } from './control-plane-logs.ts';
 import { createViews } from './control-plane-views.ts';
 import type { Inventory } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
-import { type Registry, resolveVdag } from './registry/index.ts';
+import { type Registry, resolveVdag, whyNotRunnable } from './registry/index.ts';
 import type { Store, StoredDocument } from './store/index.ts';
 
 export interface ControlPlaneParts {
@@ -35,7 +35,7 @@ const watchedKinds = ['component', 'block', 'vdag', 'policy', 'cluster', 'instan
 
 /** What the gateway calls, over the parts that do it. */
 export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
-  const { store, artifacts, policies, inventory, placement, registry, blocks, backend } = parts;
+  const { store, artifacts, inventory, placement, registry, blocks, backend } = parts;
   const views = createViews(parts);
 
   /** A node that holds instances stays. */
@@ -64,8 +64,8 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
       replace,
       beforeCommit: (spec, existing) => assertNodesStay(tenant, spec, existing),
     });
-    inventory.setCluster(created.spec);
-    placement.ledger.setCluster(created.spec);
+    inventory.setCluster(tenant, created.spec);
+    placement.ledgerOf(tenant).setCluster(created.spec);
     await inventory.measure();
     blocks.retryPending();
     return created;
@@ -80,13 +80,19 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
     }
     await registry.remove(tenant, kind, id);
     if (kind !== 'cluster') return;
-    inventory.removeCluster(id);
-    placement.ledger.removeCluster(id);
+    inventory.removeCluster(tenant, id);
+    placement.ledgerOf(tenant).removeCluster(id);
   }
 
   async function dryRun(tenant: string, document: unknown): Promise<Decision> {
     const { spec } = await registry.read(tenant, 'block', document);
     const component = await registry.require(tenant, 'component', spec.componentUri);
+    const fault = whyNotRunnable(component.value);
+    if (fault) {
+      const refused = refuseUnrunnable(tenant, spec, fault, inventory.clusters(tenant));
+      await store.commit(blocks.decisions.record(refused));
+      return refused;
+    }
     const policiesOfBlock = resolvePolicies(spec, component.value);
     const { resources } = resolveResources(spec, policiesOfBlock);
     const count = Math.max(1, spec.minInstances);
@@ -145,7 +151,9 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
     },
     blockStatus: (tenant, blockId) => blocks.status(tenant, blockId),
     logs(tenant, target, options) {
-      if ('instanceId' in target) return backend.logs(target.instanceId, options);
+      if ('instanceId' in target) {
+        return instanceLogs({ tenant, instanceId: target.instanceId, blocks, backend, options });
+      }
       return blockLogs({ tenant, blockId: target.blockId, blocks, backend, options });
     },
     watch(tenant, listener) {

@@ -1,3 +1,4 @@
+import { AiosError } from '../sdk/errors.ts';
 import type { BlockManager } from './block/index.ts';
 import type { ClusterBackend } from './cluster/index.ts';
 
@@ -5,6 +6,25 @@ interface LogOptions {
   readonly tail: number;
   readonly follow: boolean;
   readonly signal: AbortSignal;
+}
+
+/** @throws {AiosError} NOT_FOUND - also where it is another tenant's */
+export async function* instanceLogs(request: {
+  readonly tenant: string;
+  readonly instanceId: string;
+  readonly blocks: BlockManager;
+  readonly backend: ClusterBackend;
+  readonly options: LogOptions;
+}): AsyncIterable<string> {
+  const { tenant, instanceId, blocks, backend, options } = request;
+  if (!blocks.hadInstance(tenant, instanceId)) {
+    throw new AiosError(
+      'NOT_FOUND',
+      `Instance '${instanceId}' does not exist, or ended long ago. List instances with: aios get blocks`,
+      { details: { instanceId } },
+    );
+  }
+  yield* backend.logs(instanceId, options);
 }
 
 /**

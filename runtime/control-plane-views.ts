@@ -43,11 +43,12 @@ export function createViews(parts: {
   const { registry, policies, inventory, placement, blocks } = parts;
 
   function clusterView({
+    tenant,
     value: spec,
     revision,
   }: StoredDocument<ResourceSpecs['cluster']>): ClusterStatus {
-    const view = inventory.cluster(spec.id);
-    return { spec, revision, nodes: view ? placement.snapshot(view).nodes : [] };
+    const view = inventory.cluster(tenant, spec.id);
+    return { spec, revision, nodes: view ? placement.snapshot(tenant, view).nodes : [] };
   }
 
   /** Blocks of a vDAG and of those nested in it that have no ready instance. */

@@ -112,12 +112,15 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     const inventory = opened.add(createInventory({ backends, log }));
     const placement = createPlacement({
       host: policies,
-      inventory: () => ({ clusters: inventory.clusters(), revision: inventory.revision }),
+      inventory: (tenant) => ({
+        clusters: inventory.clusters(tenant),
+        revision: inventory.revision,
+      }),
     });
     for (const tenant of await store.tenants()) {
       for (const { value } of await store.list<ClusterSpec>(tenant, 'cluster')) {
-        inventory.setCluster(value);
-        placement.ledger.setCluster(value);
+        inventory.setCluster(tenant, value);
+        placement.ledgerOf(tenant).setCluster(value);
       }
     }
     const exclusive = createSerial();

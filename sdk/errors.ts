@@ -199,7 +199,8 @@ export function shorten(value: unknown): string {
 export function formatProblems(problems: readonly Problem[]): string {
   return problems
     .map(({ path, message, expected, seen, nearest }) => {
-      const parts = [`${path}: ${message}`];
+      const more = expected || seen !== undefined || nearest;
+      const parts = [`${path}: ${more ? message.replace(/\.$/, '') : message}`];
       if (expected) parts.push(`expected ${expected}`);
       if (seen !== undefined) parts.push(`got ${seen}`);
       if (nearest) parts.push(`did you mean '${nearest}'?`);

@@ -1,4 +1,5 @@
 import type { GpuSnapshot, NodeSnapshot } from './cluster.ts';
+import { memoFrozen } from './memo.ts';
 import type { ResourceAmounts } from './spec/common.ts';
 import { formatBytes } from './units.ts';
 
@@ -16,6 +17,18 @@ const holds = (device: GpuSnapshot, request: GpuRequest): boolean =>
   !device.exclusive &&
   device.freeMemoryBytes >= request.memoryBytes &&
   (!request.exclusive || device.sharedBy === 0);
+
+/** The largest free memory of one device that may be shared, and of one that nobody has a share of. */
+const largestFree = memoFrozen((devices: readonly GpuSnapshot[]) => {
+  let shared = -1;
+  let alone = -1;
+  for (const { exclusive, freeMemoryBytes, sharedBy } of devices) {
+    if (exclusive) continue;
+    if (freeMemoryBytes > shared) shared = freeMemoryBytes;
+    if (sharedBy === 0 && freeMemoryBytes > alone) alone = freeMemoryBytes;
+  }
+  return { shared, alone };
+});
 
 /** The smallest device that holds it, so that large ones stay whole; the emptiest where others follow. */
 function pick(
@@ -75,9 +88,21 @@ export function chooseDevices(
   return chosen;
 }
 
+function devicesFit(node: NodeSnapshot, resources: ResourceAmounts): boolean {
+  const [only, ...others] = resources.gpus;
+  if (!only) return true;
+  if (others.length > 0) return chooseDevices(node, resources) !== undefined;
+  const { shared, alone } = largestFree(node.gpus);
+  return (only.exclusive ? alone : shared) >= only.memoryBytes;
+}
+
 function gpuMisfit(node: NodeSnapshot, { gpus }: ResourceAmounts): Misfit | undefined {
-  const smallest = Math.min(...gpus.map((request) => request.memoryBytes));
-  const largest = Math.max(...gpus.map((request) => request.memoryBytes));
+  let smallest = Number.POSITIVE_INFINITY;
+  let largest = 0;
+  for (const { memoryBytes } of gpus) {
+    smallest = Math.min(smallest, memoryBytes);
+    largest = Math.max(largest, memoryBytes);
+  }
   const exclusive = gpus.some((request) => request.exclusive);
   const usable = node.gpus.filter((device) =>
     holds(device, { memoryBytes: smallest, exclusive: false }),
@@ -106,7 +131,7 @@ export function misfit(node: NodeSnapshot, resources: ResourceAmounts): Misfit |
       seen: String(node.free.cpuCores),
     };
   }
-  return chooseDevices(node, resources) ? undefined : gpuMisfit(node, resources);
+  return devicesFit(node, resources) ? undefined : gpuMisfit(node, resources);
 }
 
 /** @returns the node as it will be once an instance on these devices is promised to it; the given one is not changed */

@@ -172,7 +172,16 @@ export type HookOutput<H extends HookName, A extends HookAction<H> = HookAction<
 export type HookAnswer<H extends HookName, A extends HookAction<H> = HookAction<H>> =
   SchemaOf<H, A> extends z.ZodType ? z.input<SchemaOf<H, A>> : never;
 
-/** What happens to the caller when a policy throws, times out or answers in the wrong shape. */
+/**
+ * What happens to the caller when a policy throws, times out, answers in the wrong shape, goes past a limit, or has too
+ * many evaluations waiting. In every case the evaluation is recorded with its error.
+ *
+ * - `fail-with-reason`: the caller fails with the policy's error. A placement writes it into the decision as the reason why
+ *   the cluster was refused, asks the other clusters, and tries the block again later.
+ * - `least-queued`: the request goes to the instance with the fewest in flight.
+ * - `deny`, `allow`: what was asked for is refused (admission, quota) or goes on (health).
+ * - `hold`: everything stays as it is (autoscaler).
+ */
 export type OnError = 'fail-with-reason' | 'deny' | 'allow' | 'least-queued' | 'hold';
 
 export interface HookDefinition {

@@ -17,6 +17,7 @@ export {
   type BlockHealth,
   defineBlock,
 } from './block.ts';
+export { type AiosClient, type ConnectOptions, connect } from './client/index.ts';
 export type {
   Amounts,
   ClusterSnapshot,
@@ -32,12 +33,20 @@ export {
 } from './component.ts';
 export {
   AiosError,
+  BlockError,
+  ClientError,
+  DataPlaneError,
   type ErrorCode,
+  type ErrorOptions,
   errorCodes,
   formatProblems,
+  PlacementError,
+  PolicyError,
   type Problem,
   type SerializedError,
   SpecError,
+  SplitError,
+  StoreError,
   VdagError,
 } from './errors.ts';
 export { chooseDevices, type Misfit, misfit, withInstance } from './fit.ts';

@@ -1,8 +1,9 @@
-import type { z } from 'zod';
-import { AiosError } from './errors.ts';
+import { z } from 'zod';
+import { type Problem, SpecError, shorten } from './errors.ts';
 import type { HookAction, HookAnswer, HookInput, HookName, PolicyState } from './hooks.ts';
 import { hooks } from './hooks.ts';
 import { formatVersionedName, type PolicyUri, parseVersionedName } from './ids.ts';
+import { nearest } from './nearest.ts';
 
 /** What an evaluation is given beside its input. Nothing here does I/O. */
 export interface PolicyContext<Parameters, Settings> {
@@ -18,6 +19,9 @@ export interface PolicyContext<Parameters, Settings> {
   readonly log: (message: string) => void;
 }
 
+/** Of a policy that takes none. */
+type NoValues = z.ZodObject<Record<never, never>>;
+
 type AnyAnswer<H extends HookName> = { [A in HookAction<H>]: HookAnswer<H, A> }[HookAction<H>];
 
 /** What a policy returns may be read-only, arrays inside included. */
@@ -26,8 +30,8 @@ type ReadonlyDeep<T> = T extends object ? { readonly [K in keyof T]: ReadonlyDee
 export interface PolicyDefinition<
   H extends HookName = HookName,
   Name extends string = string,
-  P extends z.ZodType = z.ZodType,
-  S extends z.ZodType = z.ZodType,
+  P extends z.ZodType = NoValues,
+  S extends z.ZodType = NoValues,
 > {
   readonly hook: H;
   readonly name: Name;
@@ -36,10 +40,13 @@ export interface PolicyDefinition<
   readonly releaseTag?: string;
   /** One sentence: when to choose it. */
   readonly description: string;
-  /** Schema of what the policy decides by; every field needs a default or must be given at the use site. */
-  readonly parameters: P;
-  /** Schema of how it runs. */
-  readonly settings: S;
+  /**
+   * Schema of what the policy decides by; every field needs a default or must be given at the use site.
+   * @default z.object({})
+   */
+  readonly parameters?: P;
+  /** Schema of how it runs. @default z.object({}) */
+  readonly settings?: S;
   /**
    * Decides. Must be pure: time, randomness and state come from `context`. Synchronous, and ended past the hook's limit.
    */
@@ -66,6 +73,51 @@ export interface Policy<H extends HookName = HookName, Name extends string = str
 
 export type AnyPolicy = { [H in HookName]: Policy<H> }[HookName];
 
+const isSchema = (value: unknown): boolean => value instanceof Object && '_zod' in value;
+
+/** Whether it can stand in a URI, beside parts that can. */
+function isUriPart(key: 'name' | 'version' | 'releaseTag', value: unknown): boolean {
+  const sound = { name: 'name', version: '1', releaseTag: 'stable' };
+  try {
+    parseVersionedName(formatVersionedName({ ...sound, [key]: value }));
+    return typeof value === 'string';
+  } catch {
+    return false;
+  }
+}
+
+/** All that is wrong with what an author wrote. Types say the same, where somebody looks at them. */
+function problemsOf(definition: Readonly<Record<string, unknown>>): readonly Problem[] {
+  const { hook, description, parameters, settings, evaluate } = definition;
+  const problems: Problem[] = [];
+  const add = (key: string, message: string, expected: string, close?: string): void => {
+    const value = definition[key];
+    problems.push({
+      ...{ path: `$.${key}`, message, expected },
+      ...(value === undefined ? {} : { seen: shorten(value) }),
+      ...(close === undefined ? {} : { nearest: close }),
+    });
+  };
+  if (typeof hook !== 'string' || !Object.hasOwn(hooks, hook)) {
+    const known = Object.keys(hooks);
+    add('hook', 'does not exist', `one of: ${known.join(', ')}`, nearest(String(hook), known));
+  }
+  for (const key of ['name', 'version', 'releaseTag'] as const) {
+    const expected = "letters, digits, '.', '_' and '-'";
+    if (!isUriPart(key, definition[key])) add(key, 'makes no URI', expected);
+  }
+  if (typeof description !== 'string') {
+    add('description', 'must be a sentence', 'when to choose the policy');
+  }
+  for (const [key, schema] of Object.entries({ parameters, settings })) {
+    if (!isSchema(schema)) add(key, 'must be a zod schema', 'z.object({ … })');
+  }
+  if (typeof evaluate !== 'function') {
+    add('evaluate', 'must be a function', 'evaluate(input, context) { … }');
+  }
+  return problems;
+}
+
 /**
  * Defines a policy: a typed function called at a named hook. The hook fixes input and output; the schemas type
  * `context.parameters` and `context.settings`.
@@ -73,18 +125,17 @@ export type AnyPolicy = { [H in HookName]: Policy<H> }[HookName];
  * @example
  * export default definePolicy({
  *   hook: 'loadBalancer', name: 'first', version: '1.0.0', description: 'Always the first instance.',
- *   parameters: z.object({}), settings: z.object({}),
  *   evaluate: ({ instances }) => ({ instanceId: instances[0]?.id ?? '' }),
  * });
- * @throws {AiosError} SPEC_INVALID - unknown hook; URI_MALFORMED - bad name, version or tag
+ * @throws {SpecError} SPEC_INVALID - with every problem: unknown hook, bad name, version or tag, no schema, no function
  */
 export function definePolicy<
   const H extends HookName,
   const Name extends string,
-  P extends z.ZodType,
-  S extends z.ZodType,
+  P extends z.ZodType = NoValues,
+  S extends z.ZodType = NoValues,
   // Inferred, so that `return { accept: true }` beside another answer keeps its literal.
-  const Answer extends ReadonlyDeep<AnyAnswer<H>>,
+  const Answer extends ReadonlyDeep<AnyAnswer<H>> = ReadonlyDeep<AnyAnswer<H>>,
 >(
   definition: Omit<PolicyDefinition<H, Name, P, S>, 'evaluate'> & {
     readonly evaluate: (
@@ -93,20 +144,20 @@ export function definePolicy<
     ) => Answer;
   },
 ): Policy<H, Name> {
-  const { hook, name, version, releaseTag = 'stable' } = definition;
-  if (!Object.hasOwn(hooks, hook)) {
-    throw new AiosError(
-      'SPEC_INVALID',
-      `policy '${name}': hook '${hook}' does not exist. Hooks: ${Object.keys(hooks).join(', ')}.`,
-    );
+  const { releaseTag = 'stable', parameters = z.object({}), settings = z.object({}) } = definition;
+  const complete = { ...definition, releaseTag, parameters, settings };
+  const problems = problemsOf(complete);
+  if (problems.length > 0) {
+    const named = problems.map(({ path, message }) => `${path.slice(2)} ${message}`).join('; ');
+    throw new SpecError('SPEC_INVALID', `definePolicy (${shorten(definition.name)}): ${named}.`, {
+      problems,
+    });
   }
-  const uri = formatVersionedName({ name, version, releaseTag });
-  parseVersionedName(uri);
+  const { name, version } = complete;
   return Object.freeze({
-    ...definition,
+    ...complete,
     type: 'policy' as const,
-    releaseTag,
-    uri: uri as PolicyUri,
+    uri: formatVersionedName({ name, version, releaseTag }) as PolicyUri,
     evaluate: definition.evaluate as unknown as Policy<H, Name>['evaluate'],
   });
 }

@@ -1,6 +1,6 @@
 import { parseDurationMs } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
-import { documentOptions, reportCreated } from '../create.ts';
+import { createOrReplace, documentOptions, noteWarnings, reportCreated } from '../create.ts';
 import { renderDecision } from '../decision.ts';
 import { namedFile, readDocument } from '../documents.ts';
 import { waitForBlock } from '../wait.ts';
@@ -26,11 +26,12 @@ export const createBlock = defineCommand({
       context.result(decision, () => renderDecision(decision, context));
       return;
     }
-    const created = await context.client.create('block', document, { replace: args.replace });
+    const { created, replaced } = await createOrReplace(context, 'block', document, args.replace);
     if (!args.wait) {
-      reportCreated(context, created);
+      reportCreated(context, created, replaced);
       return;
     }
+    noteWarnings(context, created);
     const status = await waitForBlock(context, created.id, timeoutMs);
     context.result(status, () => {
       const nodes = status.instances.map(({ nodeId }) => nodeId).join(', ');

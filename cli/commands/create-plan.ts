@@ -1,8 +1,20 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AiosError } from '../../sdk/errors.ts';
 import { parseDurationMs } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
 import { readDocument } from '../documents.ts';
 import { waitForVdag } from '../wait.ts';
+
+/** @throws {AiosError} NOT_FOUND - the folder is not there, or holds no split: most often it is the model's own */
+async function planFile(folder: string, named: string): Promise<string> {
+  const file = join(folder, 'plan.json');
+  if (await stat(file).catch(() => undefined)) return file;
+  const message = (await stat(folder).catch(() => undefined))
+    ? `'${named}' holds no plan.json, so it is not a split model. Split one: aios split <model> --out <folder>`
+    : `there is no folder '${named}'.`;
+  throw new AiosError('NOT_FOUND', message);
+}
 
 export const createPlan = defineCommand({
   usage: 'create-plan <dir>',
@@ -27,14 +39,17 @@ export const createPlan = defineCommand({
       import('../plan-files.ts'),
     ]);
     const folder = context.path(args.dir);
-    const plan = readPlan(await readDocument(context, join(folder, 'plan.json')));
+    const plan = readPlan(await readDocument(context, await planFile(folder, args.dir)));
     await uploadPlanFiles(context, folder, plan);
     const created = await context.client.createPlan(plan);
-    if (args.wait) await waitForVdag(context, created.vdagUri, timeoutMs);
+    // Created before, it may be running already.
+    const { ready } = args.wait
+      ? await waitForVdag(context, created.vdagUri, timeoutMs)
+      : await context.client.get('vdag', created.vdagUri);
     context.result(created, () => {
       const count = created.blocks.length;
       return [
-        `model ${context.style.bold(created.model)} ${args.wait ? 'is ready' : 'is starting'}: ${count} shard${count === 1 ? '' : 's'}`,
+        `model ${context.style.bold(created.model)} ${ready ? 'is ready' : 'is starting'}: ${count} shard${count === 1 ? '' : 's'}`,
         ...created.blocks.map((id) => `  block ${id}`),
         `talk to it: aios chat ${created.model}`,
       ].join('\n');

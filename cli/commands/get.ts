@@ -1,6 +1,7 @@
 import type { ResourceKind } from '../../sdk/client/api.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
+import { findVdag } from '../find-vdag.ts';
 import { kindNames, toKind } from '../kinds.ts';
 import {
   renderBlocks,
@@ -51,7 +52,8 @@ export const get = defineCommand({
       await lists[kind](context);
       return;
     }
-    const found = await context.client.get(kind, args.id);
+    const id = kind === 'vdag' ? await findVdag(context.client, args.id) : args.id;
+    const found = await context.client.get(kind, id);
     context.result(found, () => JSON.stringify(found, undefined, 2));
   },
 });

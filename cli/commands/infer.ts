@@ -8,6 +8,7 @@ export const infer = defineCommand({
   summary: 'Calls a block or a vDAG once and prints its answer',
   examples: [
     [`aios infer block hello --data '{"name":"you"}'`, 'data on the command line'],
+    [`echo '{"name":"you"}' | aios infer block hello --data -`, 'from standard input'],
     ['aios infer vdag pipeline:1.0.0-stable --data @request.json --stream', 'partial results too'],
   ],
   options: (parser) =>
@@ -17,11 +18,16 @@ export const infer = defineCommand({
       .option('data', {
         type: 'string',
         demandOption: true,
+        // Or `--data -` would be an option without its value.
+        nargs: 1,
         describe: 'JSON, @FILE, or - for standard input',
       })
       .option('session', { type: 'string', describe: 'Session id; a new one when absent' })
       .option('timeout', { type: 'string', describe: 'How long the answer may take, as 30s' })
-      .option('stream', { type: 'boolean', describe: 'Print partial results, one JSON a line' }),
+      .option('stream', {
+        type: 'boolean',
+        describe: 'Print partial results, one JSON a line; with --json as {"final", "data"}',
+      }),
   async run(args, context) {
     const { kind, id, data, session, stream } = args;
     const file = data === '-' ? '-' : data.startsWith('@') ? data.slice(1) : undefined;
@@ -38,7 +44,8 @@ export const infer = defineCommand({
     for await (const event of context.client.infer(request)) {
       answered ||= event.final;
       if (!event.final && !stream) continue;
-      context.print(JSON.stringify(event.data, undefined, context.json || stream ? 0 : 2));
+      const shown = stream && context.json ? event : event.data;
+      context.print(JSON.stringify(shown, undefined, context.json || stream ? 0 : 2));
     }
     if (!answered) {
       throw new AiosError('CONNECTION_FAILED', `the answer of ${kind} '${id}' was cut off.`);

@@ -1,5 +1,6 @@
 import { AiosError } from '../../sdk/errors.ts';
 import { defineCommand } from '../command.ts';
+import { numeric } from '../numbers.ts';
 
 export const logs = defineCommand({
   usage: 'logs <id>',
@@ -11,7 +12,11 @@ export const logs = defineCommand({
   options: (parser) =>
     parser
       .positional('id', { type: 'string', demandOption: true, describe: 'A block or an instance' })
-      .option('tail', { type: 'number', default: 100, describe: 'Lines from before' })
+      .option('tail', {
+        ...numeric('--tail', { least: 0, most: 10_000, whole: true }),
+        default: 100,
+        describe: 'Lines from before',
+      })
       .option('follow', { alias: 'F', type: 'boolean', describe: 'Wait for more; Ctrl-C ends' }),
   async run({ id, tail, follow }, context) {
     const { client, signal } = context;
@@ -23,8 +28,14 @@ export const logs = defineCommand({
       },
     );
     const target = isBlock ? { blockId: id } : { instanceId: id };
-    for await (const line of client.logs(target, { tail, follow, signal })) {
-      context.print(context.json ? JSON.stringify(line) : line);
+    try {
+      for await (const line of client.logs(target, { tail, follow, signal })) {
+        context.print(context.json ? JSON.stringify(line) : line);
+      }
+    } catch (cause) {
+      if (isBlock || AiosError.from(cause).code !== 'NOT_FOUND') throw cause;
+      const message = `there is no block and no instance '${id}'. List them with: aios status`;
+      throw new AiosError('NOT_FOUND', message, { cause });
     }
   },
 });

@@ -1,5 +1,8 @@
+import { resourceKinds } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import { defineCommand } from '../command.ts';
+
+const plurals: Readonly<Record<string, string>> = resourceKinds;
 
 export const schema = defineCommand({
   usage: 'schema [kind]',
@@ -16,7 +19,8 @@ export const schema = defineCommand({
       context.result(documentKinds, () => documentKinds.join('\n'));
       return;
     }
-    const known = documentKinds.find((name) => name === kind);
+    // `get` takes plurals too.
+    const known = documentKinds.find((name) => [name, plurals[name]].includes(kind));
     if (known === undefined) {
       throw new AiosError(
         'NOT_FOUND',

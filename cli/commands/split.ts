@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import { defineCommand } from '../command.ts';
+import { numeric } from '../numbers.ts';
 import { renderShards } from '../shards.ts';
 
 export const split = defineCommand({
@@ -22,7 +23,7 @@ export const split = defineCommand({
         demandOption: true,
         describe: 'Folder for the stages and plan.json',
       })
-      .option('shards', { type: 'number', describe: 'How many' })
+      .option('shards', { ...numeric('--shards', { least: 1, whole: true }), describe: 'How many' })
       .option('fit', {
         type: 'string',
         array: true,
@@ -35,12 +36,12 @@ export const split = defineCommand({
         defaultDescription: 'memory-aware',
       })
       .option('max-sessions', {
-        type: 'number',
+        ...numeric('--max-sessions', { least: 1, whole: true }),
         describe: 'Answers at once: each has its KV cache in every shard',
         defaultDescription: '8',
       })
       .option('context', {
-        type: 'number',
+        ...numeric('--context', { least: 1, whole: true }),
         describe: 'Longest prompt and answer together, in tokens',
         defaultDescription: 'what the model was made for',
       })

@@ -2,7 +2,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseDurationMs } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
-import { type Context, defaultPort } from '../context.ts';
+import { type Context, defaultPort, defaultUrl } from '../context.ts';
+import { numeric } from '../numbers.ts';
 
 /** Resolves when Ctrl-C or SIGTERM comes. */
 const ended = ({ signal }: Context): Promise<void> =>
@@ -17,6 +18,10 @@ async function readApiKeys(context: Context, file: string | undefined): Promise<
   return keys.filter((key) => key !== '');
 }
 
+/** An address that means every interface is none to call; on this machine its loopback answers. */
+const reachableAt = (url: string): string =>
+  url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+
 export const up = defineCommand({
   usage: 'up',
   summary: 'Starts a control plane; Ctrl-C stops it and everything it runs',
@@ -27,14 +32,22 @@ export const up = defineCommand({
   ],
   options: (parser) =>
     parser
-      .option('port', { type: 'number', default: defaultPort, describe: '0 takes any free one' })
+      .option('port', {
+        ...numeric('--port', { least: 0, most: 65_535, whole: true }),
+        default: defaultPort,
+        describe: '0 takes any free one',
+      })
       .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on' })
       .option('data-dir', {
         type: 'string',
         describe: 'Where everything is kept',
         defaultDescription: 'AIOS_DATA_DIR, or ~/.aios',
       })
-      .option('api-key-file', { type: 'string', describe: 'Keys clients may use, one a line' })
+      .option('api-key-file', {
+        type: 'string',
+        nargs: 1,
+        describe: 'Keys clients may use, one a line; - is standard input',
+      })
       .option('orphan-timeout', {
         type: 'string',
         default: '30s',
@@ -58,8 +71,8 @@ export const up = defineCommand({
     try {
       context.result({ url: served.url }, () =>
         [
-          `aios is up at ${context.style.bold(served.url)}`,
-          'next: aios create-cluster --help, or npm run demo; Ctrl-C stops it',
+          `aios is up at ${context.style.bold(reachableAt(served.url))}${args.host === '127.0.0.1' ? '' : ` (listening on ${args.host})`}`,
+          `next: ${reachableAt(served.url) === defaultUrl ? '' : `export AIOS_URL=${reachableAt(served.url)}, then `}aios create-cluster --help; Ctrl-C stops it`,
         ].join('\n'),
       );
       await ended(context);

@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import type { NodeSnapshot } from '../../sdk/cluster.ts';
+import { memoFrozen } from '../../sdk/memo.ts';
 import { definePolicy } from '../../sdk/policy.ts';
 import type { ResourceAmounts } from '../../sdk/spec/common.ts';
 import { allocate, allocatorParameters } from '../support/allocate.ts';
 
-function total(amounts: readonly { readonly memoryBytes: number }[]): number {
+const total = memoFrozen((amounts: readonly { readonly memoryBytes: number }[]) => {
   let bytes = 0;
   for (const { memoryBytes } of amounts) bytes += memoryBytes;
   return bytes;
-}
+});
 
 /** The share of what is left on the node that one instance takes, over the amounts it asks for: 1 fills it exactly. */
 function filled({ free }: NodeSnapshot, wanted: ResourceAmounts): number {

@@ -91,7 +91,9 @@ function dryRun(
   for (const { nodeId } of block.instances) own.set(nodeId, (own.get(nodeId) ?? 0) + 1);
   const places = nodes.map((given): Place => {
     const node = usable(given, parameters);
-    const refused = refusal(node, parameters) ?? misfit(node, block.resources);
+    // The platform asks only about nodes that hold an instance; without some of its devices a node may not any more.
+    const fits = node === given ? undefined : misfit(node, block.resources);
+    const refused = refusal(node, parameters) ?? fits;
     const score = refused ? 0 : rank(node, own.get(node.id) ?? 0);
     return { node, score, chosen: 0, misfit: refused };
   });
@@ -104,8 +106,10 @@ function dryRun(
   while (assignments.length < instances) {
     let best: Place | undefined;
     for (const place of places) if (!place.misfit && beats(place, best)) best = place;
-    const devices = best && chooseDevices(best.node, block.resources);
-    if (!best || !devices) return { score: 0, assignments: [], nodes: shown };
+    if (!best) return { score: 0, assignments: [], nodes: shown };
+    const devices = chooseDevices(best.node, block.resources);
+    best.misfit = misfit(best.node, block.resources);
+    if (!devices || best.misfit) continue;
     assignments.push({ nodeId: best.node.id, gpus: [...devices] });
     scores.push(best.score);
     best.chosen += 1;

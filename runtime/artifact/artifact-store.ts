@@ -199,7 +199,7 @@ export async function createArtifactStore(options: ArtifactStoreOptions): Promis
     async write(hash, bytes) {
       const existing = await stored(contentHash(hash));
       if (existing) return existing;
-      const place = await incoming.open(0);
+      const place = await incoming.openHeld();
       try {
         return await receive(place, hash, bytes);
       } finally {

@@ -18,6 +18,8 @@ export interface IncomingPlace {
 /** Folders in which files wait to be checked. Nothing in them counts as stored. */
 export interface Incoming {
   open(sizeBytes: number): Promise<IncomingPlace>;
+  /** For bytes that are being received: stays, however slowly they come, until it is discarded. */
+  openHeld(): Promise<IncomingPlace>;
   /** Each ticket works once. @throws {AiosError} NOT_FOUND */
   take(ticket: string): IncomingPlace;
   discard(place: IncomingPlace): Promise<void>;
@@ -27,31 +29,34 @@ export interface Incoming {
 export async function createIncoming(directory: string): Promise<Incoming> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const places = new Map<string, IncomingPlace & { readonly openedAtMs: number }>();
+  const places = new Map<string, IncomingPlace & { readonly expiresAtMs: number }>();
 
   async function discard({ ticket, folder }: IncomingPlace): Promise<void> {
     places.delete(ticket);
     await rm(folder, { recursive: true, force: true });
   }
 
+  async function open(sizeBytes: number, lifeMs: number): Promise<IncomingPlace> {
+    const expired = [...places.values()].filter((place) => place.expiresAtMs < Date.now());
+    for (const place of expired) await discard(place);
+    if (places.size >= maxOpenTickets) {
+      throw new AiosError(
+        'BUSY',
+        `${places.size} uploads are under way. Retry when some have ended.`,
+      );
+    }
+    const ticket = randomBytes(16).toString('hex');
+    const folder = join(directory, ticket);
+    const place = { ticket, folder, path: join(folder, 'file'), sizeBytes };
+    places.set(ticket, { ...place, expiresAtMs: Date.now() + lifeMs });
+    await mkdir(folder, { mode: 0o700 });
+    return place;
+  }
+
   return {
     discard,
-    async open(sizeBytes) {
-      const expired = [...places.values()].filter((p) => p.openedAtMs < Date.now() - ticketLifeMs);
-      for (const place of expired) await discard(place);
-      if (places.size >= maxOpenTickets) {
-        throw new AiosError(
-          'BUSY',
-          `${places.size} uploads are under way. Retry when some have ended.`,
-        );
-      }
-      const ticket = randomBytes(16).toString('hex');
-      const folder = join(directory, ticket);
-      const place = { ticket, folder, path: join(folder, 'file'), sizeBytes };
-      places.set(ticket, { ...place, openedAtMs: Date.now() });
-      await mkdir(folder, { mode: 0o700 });
-      return place;
-    },
+    open: (sizeBytes) => open(sizeBytes, ticketLifeMs),
+    openHeld: () => open(0, Number.POSITIVE_INFINITY),
     take(ticket) {
       const place = ticketPattern.test(ticket) ? places.get(ticket) : undefined;
       if (!place) {

@@ -37,6 +37,8 @@ export interface BlockManager {
   /** In id order. */
   statuses(tenant: string): Promise<readonly BlockStatus[]>;
   isReady(tenant: string, blockId: string): boolean;
+  /** Whether the instance is, or was not long ago, one of this tenant's blocks. */
+  hadInstance(tenant: string, instanceId: string): boolean;
   /** Resolves when a block whose deletion is stored is gone, with all its processes. */
   whenGone(tenant: string, blockId: string): Promise<void>;
   /** Capacity was added, or policies changed. */
@@ -58,10 +60,21 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
   const decisions = await openDecisions(store);
   let closed = false;
 
-  function backendOf(clusterId: string): ClusterBackend {
-    const backend = backends.get(inventory.cluster(clusterId)?.spec.backend ?? '');
+  function backendOf(tenant: string, clusterId: string): ClusterBackend {
+    const backend = backends.get(inventory.cluster(tenant, clusterId)?.spec.backend ?? '');
     if (!backend) throw notFound('cluster', clusterId);
     return backend;
+  }
+
+  function tell(tenant: string, blockId: string): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(tenant, blockId);
+      } catch (error) {
+        // A listener's own fault must not stop the block that it listens to.
+        log(`a listener to block '${blockId}' failed: ${AiosError.from(error).message}`);
+      }
+    }
   }
 
   function retryPending(): void {
@@ -74,7 +87,10 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
     documents,
     placement,
     decisions,
+    policies,
     backendOf,
+    hasNode: (tenant, clusterId, nodeId) =>
+      inventory.cluster(tenant, clusterId)?.spec.nodes.some(({ id }) => id === nodeId) ?? false,
     exclusive: options.exclusive,
     orphanTimeoutMs: options.orphanTimeoutMs,
     log,
@@ -82,7 +98,7 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
     onChange(tenant, blockId) {
       const key = keyOf(tenant, blockId);
       if (blocks.get(key)?.gone) blocks.delete(key);
-      for (const listener of [...listeners]) listener(tenant, blockId);
+      tell(tenant, blockId);
     },
   };
 
@@ -114,7 +130,7 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
   async function restore(): Promise<void> {
     for (const { document, process } of await restoreInstances({
       store,
-      ledger: placement.ledger,
+      ledgerOf: placement.ledgerOf,
       inventory,
       backends,
     })) {
@@ -192,6 +208,8 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       const wanted = block?.declared?.spec.minInstances;
       return wanted !== undefined && (block?.routable.length ?? 0) >= Math.max(1, wanted);
     },
+    hadInstance: (tenant, instanceId) =>
+      findInstance(instanceId)?.document.tenant === tenant || decisions.placed(tenant, instanceId),
     async whenGone(tenant, blockId) {
       const block = blocks.get(keyOf(tenant, blockId));
       while (block && !block.gone) {

@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decision } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { InstanceProcess } from '../cluster/backend.ts';
+import type { PolicyHost } from '../policy/host.ts';
 import type { Documents } from '../registry/index.ts';
+import { Alarm } from './alarm.ts';
 import { backoffMs, healthyAfterMs } from './backoff.ts';
-import { type Declared, readDeclared } from './declared.ts';
+import { type Declared, readDeclared, useSiteOf } from './declared.ts';
 import { Instance } from './instance.ts';
 import { type InstanceDocument, instanceKey } from './instance-document.ts';
 import { bootOf, type PlacingContext, placeInstances } from './place-instances.ts';
@@ -12,6 +14,7 @@ import type { Workload } from './workload.ts';
 
 export interface ReconcilerContext extends PlacingContext {
   readonly documents: Documents;
+  readonly policies: Pick<PolicyHost, 'forget'>;
   readonly orphanTimeoutMs: number;
   readonly log: (line: string) => void;
   /** Something that others can see has changed. */
@@ -48,7 +51,8 @@ export class BlockReconciler {
   #reason: Decision['reason'];
   #notBefore = 0;
   #triedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
+  #placing = false;
+  readonly #alarm = new Alarm(() => this.wake());
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -104,8 +108,9 @@ export class BlockReconciler {
 
   /** Capacity or policies changed: a block that waits for a place tries again soon. */
   retry(): void {
-    if (this.#pendingReason === undefined) return;
-    this.#wakeIn(Math.max(0, this.#triedAt + capacityRetryMs - performance.now()));
+    // One that is looking for a place now may have looked before this change.
+    if (this.#pendingReason === undefined && !this.#placing) return;
+    this.#alarm.in(Math.max(0, this.#triedAt + capacityRetryMs - performance.now()));
   }
 
   /** Takes an instance of before the restart. */
@@ -116,7 +121,7 @@ export class BlockReconciler {
   /** Ends every instance and forgets them; the block's document stays. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#alarm.off();
     // A stop that runs beside a start makes the start give up, so the pass under way ends soon.
     await Promise.all(this.instances.map((instance) => instance.stop(graceMs)));
     await this.#running;
@@ -132,7 +137,7 @@ export class BlockReconciler {
         const { message } = AiosError.from(error);
         this.#pendingReason = message;
         this.#context.log(`block '${this.blockId}': ${message}`);
-        this.#wakeIn(faultRetryMs);
+        this.#alarm.in(faultRetryMs);
       }
       this.#context.onChange(this.tenant, this.blockId);
       // Lets everything else have its turn, whatever asks for passes.
@@ -163,7 +168,7 @@ export class BlockReconciler {
       return;
     }
     const waitMs = this.#notBefore - performance.now();
-    if (waitMs > 0) this.#wakeIn(waitMs);
+    if (waitMs > 0) this.#alarm.in(waitMs);
     else await this.#place(missing, declared, workload);
   }
 
@@ -185,12 +190,17 @@ export class BlockReconciler {
 
   async #depart(): Promise<void> {
     await this.#end(this.instances, stopGraceMs);
+    const { store, policies, exclusive } = this.#context;
     const key = { tenant: this.tenant, id: this.blockId };
-    await this.#context.store.commit([
-      { ...key, kind: 'block', type: 'delete' },
-      { ...key, kind: 'block-deletion', type: 'delete' },
-    ]);
-    this.#gone = true;
+    await policies.forget(this.tenant, useSiteOf(this.blockId));
+    // Alone: a second deletion, or a new block of this name, comes wholly before or wholly after.
+    await exclusive(async () => {
+      await store.commit([
+        { ...key, kind: 'block', type: 'delete' },
+        { ...key, kind: 'block-deletion', type: 'delete' },
+      ]);
+      this.#gone = true;
+    });
   }
 
   /** Too many, or running what the block was before it was replaced: one at a time, and only while the others serve. */
@@ -221,6 +231,7 @@ export class BlockReconciler {
 
   async #place(count: number, { spec, policies }: Declared, workload: Workload): Promise<void> {
     this.#triedAt = performance.now();
+    this.#placing = true;
     const { decision, created } = await placeInstances(this.#context, {
       tenant: this.tenant,
       spec,
@@ -231,10 +242,12 @@ export class BlockReconciler {
       reason: this.#instances.size > 0 && this.#reason !== 'heal' ? 'scale' : this.#reason,
       workloadHash: workload.hash,
       isClosed: () => this.#closed,
+    }).finally(() => {
+      this.#placing = false;
     });
     if (!created) {
       this.#pendingReason = decision.message;
-      this.#wakeIn(pendingRetryMs);
+      this.#alarm.in(pendingRetryMs);
       // The same refusal every few seconds says nothing new.
       if (this.#lastRefusal === decision.message) return;
       await this.#context.store.commit(this.#context.decisions.record(decision));
@@ -255,7 +268,7 @@ export class BlockReconciler {
   #track(document: InstanceDocument): Instance {
     const instance = new Instance({
       document,
-      backend: this.#context.backendOf(document.clusterId),
+      backend: this.#context.backendOf(this.tenant, document.clusterId),
       onChange: () => {
         this.#context.onChange(this.tenant, this.blockId);
         this.wake();
@@ -279,13 +292,8 @@ export class BlockReconciler {
     );
     for (const { id } of instances) {
       this.#instances.delete(id);
-      this.#context.placement.ledger.release(id);
+      this.#context.placement.ledgerOf(this.tenant).release(id);
     }
     this.#context.onCapacity();
-  }
-
-  #wakeIn(delayMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.wake(), delayMs).unref();
   }
 }

@@ -33,6 +33,9 @@ async function instanceStatus(
       ? { residentBytes: usage.residentBytes, peakResidentBytes: usage.peakResidentBytes }
       : {}),
     ...(selfStatus ? { emptyResidentBytes: selfStatus.emptyResidentBytes } : {}),
+    ...(usage && selfStatus
+      ? { aboveEmptyBytes: Math.max(0, usage.residentBytes - selfStatus.emptyResidentBytes) }
+      : {}),
     ...(selfStatus?.counters ? { counters: selfStatus.counters } : {}),
     ...(lastError === undefined ? {} : { lastError }),
   };
@@ -41,13 +44,15 @@ async function instanceStatus(
 /** What a block is doing, with its processes measured now. */
 export async function blockStatus(
   block: BlockReconciler,
-  backendOf: (clusterId: string) => ClusterBackend,
+  backendOf: (tenant: string, clusterId: string) => ClusterBackend,
 ): Promise<BlockStatus | undefined> {
   const { declared, instances, reason, decisionId } = block;
   if (!declared) return undefined;
   const state = stateOf(block, declared.spec.minInstances);
   const statuses = await Promise.all(
-    instances.map((instance) => instanceStatus(instance, backendOf(instance.document.clusterId))),
+    instances.map((instance) =>
+      instanceStatus(instance, backendOf(block.tenant, instance.document.clusterId)),
+    ),
   );
   const clusterId = instances[0]?.document.clusterId;
   return {

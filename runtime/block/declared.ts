@@ -1,6 +1,6 @@
 import type { BlockSpec } from '../../sdk/spec/block.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
-import type { Documents } from '../registry/index.ts';
+import { type Documents, whyNotRunnable } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import { resolvePolicies, resolveWorkload, type Workload } from './workload.ts';
 
@@ -17,6 +17,9 @@ export interface Declared {
   readonly problem?: string;
 }
 
+/** Names the block where its policies are asked: what they keep is kept under it. */
+export const useSiteOf = (blockId: string): string => `block/${blockId}`;
+
 /** @returns undefined when there is no such block */
 export async function readDeclared(
   store: Store,
@@ -31,7 +34,7 @@ export async function readDeclared(
   const component = (await documents.get(tenant, 'component', spec.componentUri))?.value;
   const workload = component && resolveWorkload(spec, component);
   const problem = component
-    ? `component '${spec.componentUri}' has neither code (artifact) nor a model's stage; container images need a backend that runs containers`
+    ? `component '${spec.componentUri}' ${whyNotRunnable(component) ?? 'cannot run'}`
     : `component '${spec.componentUri}' does not exist`;
   return {
     spec,

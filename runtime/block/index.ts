@@ -4,4 +4,5 @@ export {
   createBlockManager,
 } from './block-manager.ts';
 export type { Decisions } from './decisions.ts';
+export { refuseUnrunnable } from './unrunnable.ts';
 export { resolvePolicies } from './workload.ts';

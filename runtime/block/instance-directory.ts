@@ -3,6 +3,7 @@ import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { notFound } from '../registry/index.ts';
 import type { BlockReconciler } from './block-reconciler.ts';
+import { useSiteOf } from './declared.ts';
 import type { Instance } from './instance.ts';
 
 export interface DirectoryOptions {
@@ -26,7 +27,15 @@ function leastOutstanding(instances: readonly Instance[]): Instance | undefined 
 }
 
 export function createInstanceDirectory(options: DirectoryOptions): InstanceDirectory {
-  const { policies, log } = options;
+  const { policies } = options;
+  /** By reconciler: what was last said of its load balancer, which fails at every request or at none. */
+  const said = new WeakMap<BlockReconciler, string>();
+
+  function sayOnce(block: BlockReconciler, sentence: string): void {
+    if (said.get(block) === sentence) return;
+    said.set(block, sentence);
+    options.log(`block '${block.blockId}': its load balancer ${sentence}`);
+  }
 
   async function choose(
     block: BlockReconciler,
@@ -38,7 +47,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     const { tenant, blockId, sessionId } = request;
     const reference = block.declared?.policies.loadBalancer;
     try {
-      const { output } = await policies.evaluate({
+      const { output, evaluation } = await policies.evaluate({
         tenant,
         hook: 'loadBalancer',
         action: 'load_balance',
@@ -48,15 +57,16 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
           sessionId,
           instances: ready.map(({ id, outstanding }) => ({ id, outstandingRequests: outstanding })),
         },
-        useSite: `block/${blockId}`,
+        useSite: useSiteOf(blockId),
         inventoryRevision: options.inventoryRevision(),
         ...(reference ? { reference } : {}),
       });
+      if (evaluation.error) sayOnce(block, `failed: ${evaluation.error.message}`);
       const chosen = block.routable.find(({ id }) => id === output.instanceId);
       if (chosen) return chosen;
-      log(`block '${blockId}': its load balancer named '${output.instanceId}', which is not ready`);
+      // It became so while the policy thought.
     } catch (error) {
-      log(`block '${blockId}': its load balancer failed: ${AiosError.from(error).message}`);
+      sayOnce(block, `failed: ${AiosError.from(error).message}`);
     }
     return leastOutstanding(block.routable);
   }

@@ -1,5 +1,5 @@
 import type { Decision } from '../../sdk/client/api.ts';
-import { AiosError } from '../../sdk/errors.ts';
+import { AiosError, PlacementError } from '../../sdk/errors.ts';
 import type { BlockSpec } from '../../sdk/spec/block.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { ClusterBackend, InstanceStart } from '../cluster/backend.ts';
@@ -21,7 +21,8 @@ export interface PlacingContext {
   /** Runs alone among everything that changes what is declared. */
   readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
   /** @throws {AiosError} NOT_FOUND - the cluster is gone */
-  readonly backendOf: (clusterId: string) => ClusterBackend;
+  readonly backendOf: (tenant: string, clusterId: string) => ClusterBackend;
+  readonly hasNode: (tenant: string, clusterId: string, nodeId: string) => boolean;
 }
 
 export interface PlacingRequest {
@@ -46,12 +47,19 @@ async function keepPromise(
   reservationId: string,
   isClosed: () => boolean,
 ): Promise<void> {
-  const { store, decisions } = context;
-  const { ledger } = context.placement;
+  const { store, decisions, placement, hasNode } = context;
+  const ledger = placement.ledgerOf(decision.tenant);
   try {
     if (isClosed()) throw new AiosError('CLOSED', 'The control plane is shutting down.');
-    // The cluster may have been deleted since it was chosen.
-    for (const { clusterId } of created) context.backendOf(clusterId);
+    // The cluster may have been deleted, or have lost the node, since it was chosen.
+    const lost = created.find((it) => !hasNode(it.tenant, it.clusterId, it.nodeId));
+    if (lost) {
+      throw new PlacementError(
+        'CAPACITY_LOST',
+        `block '${lost.blockId}': node '${lost.nodeId}' of cluster '${lost.clusterId}' is gone. It is placed again.`,
+      );
+    }
+    ledger.commit(reservationId);
     const puts = created.map(
       (value): Operation => ({
         ...instanceKey(value.tenant, value.id),
@@ -63,14 +71,7 @@ async function keepPromise(
     await store.commit([...puts, ...decisions.record(decision)]);
   } catch (error) {
     ledger.cancel(reservationId);
-    throw error;
-  }
-  try {
-    ledger.commit(reservationId);
-  } catch (error) {
-    await store.commit(
-      created.map(({ tenant, id }) => ({ ...instanceKey(tenant, id), type: 'delete' })),
-    );
+    for (const { id } of created) ledger.release(id);
     throw error;
   }
 }

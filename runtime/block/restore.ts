@@ -15,11 +15,11 @@ export interface Restored {
  */
 export async function restoreInstances(options: {
   readonly store: Store;
-  readonly ledger: Ledger;
+  readonly ledgerOf: (tenant: string) => Ledger;
   readonly inventory: Inventory;
   readonly backends: ReadonlyMap<string, ClusterBackend>;
 }): Promise<readonly Restored[]> {
-  const { store, ledger, inventory, backends } = options;
+  const { store, ledgerOf, inventory, backends } = options;
   const documents: InstanceDocument[] = [];
   for (const tenant of await store.tenants()) {
     for (const { value } of await store.list<InstanceDocument>(tenant, 'instance')) {
@@ -29,10 +29,11 @@ export async function restoreInstances(options: {
   const restored: Restored[] = [];
   for (const [name, backend] of backends) {
     const known = documents.filter(
-      ({ clusterId }) => inventory.cluster(clusterId)?.spec.backend === name,
+      ({ tenant, clusterId }) => inventory.cluster(tenant, clusterId)?.spec.backend === name,
     );
     const adopted = await backend.adopt(
-      known.map(({ id, clusterId, nodeId, process }) => ({
+      known.map(({ id, tenant, clusterId, nodeId, process }) => ({
+        tenant,
         instanceId: id,
         clusterId,
         nodeId,
@@ -51,7 +52,8 @@ export async function restoreInstances(options: {
       .map(({ tenant, id }) => ({ tenant, kind: 'instance', id, type: 'delete' })),
   );
   for (const { document } of restored) {
-    ledger.restore(document.blockId, document.clusterId, [document.planned]);
+    const { tenant, blockId, clusterId, planned } = document;
+    ledgerOf(tenant).restore(blockId, clusterId, [planned]);
   }
   return restored;
 }

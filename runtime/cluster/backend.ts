@@ -50,6 +50,7 @@ export interface InstanceProcess {
 
 /** An instance that the store says should run, after a restart of the control plane. */
 export interface KnownInstance {
+  readonly tenant: string;
   readonly instanceId: string;
   readonly clusterId: string;
   readonly nodeId: string;
@@ -93,7 +94,7 @@ export interface ClusterBackend {
    */
   check(cluster: ClusterSpec): Promise<void>;
   /** Measures each node: what its processes really use. Never blocks for longer than a second. */
-  measure(cluster: ClusterSpec): Promise<ReadonlyMap<string, NodeMeasurement>>;
+  measure(tenant: string, cluster: ClusterSpec): Promise<ReadonlyMap<string, NodeMeasurement>>;
   /** Undefined when its process is gone. */
   usage(instanceId: string): Promise<InstanceUsage | undefined>;
   /** Begins a start; `instance-ready` or `instance-exited` follows. @throws {BlockError} INSTANCE_START_FAILED */

@@ -2,9 +2,10 @@ import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/gr
 import { AiosError } from '../../sdk/errors.ts';
 import type { Packet } from '../../sdk/packet.ts';
 import type { ConnectOptions, InstanceConnection, InstanceSelfStatus } from './connection.ts';
+import type { FlowLink } from './flow-link.ts';
 import { fromStatus } from './grpc-status.ts';
 import { readJson } from './hello.ts';
-import { type FlowLink, openFrameLink } from './link.ts';
+import { openFrameLink } from './link.ts';
 import { fromContent, toContent } from './packet-codec.ts';
 import {
   type AttachRequestMessage,

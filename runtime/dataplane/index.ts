@@ -5,6 +5,7 @@ export type {
   InstanceConnection,
   InstanceSelfStatus,
 } from './connection.ts';
+export type { FlowLink, FrameLinkOptions, MessageStream } from './flow-link.ts';
 export {
   emptyFrame,
   type Frame,
@@ -22,13 +23,7 @@ export {
 export { type DecodedFrame, decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
 export { fromStatus, toStatus } from './grpc-status.ts';
 export { readJson } from './hello.ts';
-export {
-  type FlowLink,
-  type FrameLinkOptions,
-  jsonBytes,
-  type MessageStream,
-  openFrameLink,
-} from './link.ts';
+export { jsonBytes, openFrameLink } from './link.ts';
 export {
   type Attachment,
   type InstanceHandlers,

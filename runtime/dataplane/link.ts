@@ -1,51 +1,15 @@
 import { type AiosError, DataPlaneError } from '../../sdk/errors.ts';
-import type { FrameLink } from './connection.ts';
 import { createCreditWindow } from './credit-window.ts';
+import type { FlowLink, FrameLinkOptions } from './flow-link.ts';
 import { emptyFrame, type Frame, type FrameType, frameLimits, type HelloPayload } from './frame.ts';
 import { decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
 import { parseHello } from './hello.ts';
 import { createSendQueue } from './send-queue.ts';
 
-/** A duplex of whole messages: a grpc-js stream of either side, or a test's pair in memory. */
-export interface MessageStream {
-  write(message: Buffer): boolean;
-  end(): void;
-  on(event: 'data', listener: (message: Buffer) => void): unknown;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  on(event: 'drain' | 'end' | 'close', listener: () => void): unknown;
-}
-
-export interface FrameLinkOptions {
-  readonly stream: MessageStream;
-  readonly selfId: string;
-  /** Who it must be: what the peer's ticket proved. Absent: whoever HELLO says. */
-  readonly expectedPeerId?: string;
-  /** Ends the stream with this error's status. */
-  readonly abort: (error: AiosError) => void;
-  /** What the stream's own failure means. */
-  readonly toError: (error: Error) => AiosError;
-  /** @default 5000 */
-  readonly helloTimeoutMs?: number;
-  /** Frames the peer may send before it waits for grants. @default 64 */
-  readonly initialCredit?: number;
-  /** Frames that may wait for credit before `send` refuses. @default 256 */
-  readonly maxQueuedFrames?: number;
-}
-
-/** What an instance needs of a link beyond the contract. */
-export interface FlowLink extends FrameLink {
-  /** Whether a frame given now would leave at once. */
-  readonly sendable: boolean;
-  readonly up: boolean;
-  readonly longestQueueFrames: number;
-  /** After every time `sendable` became true again. */
-  onSendable(listener: () => void): void;
-  /** A frame that could not be read. Without a listener the link answers it with FAIL itself. */
-  onMalformed(listener: (error: AiosError, session: string) => void): void;
-}
-
 /** CLOSE and FAIL free memory: they overtake what waits, and do not wait for credit. */
 const isUrgent = (type: FrameType) => type === 'close' || type === 'fail';
+/** Of what does not wait for the stream, FAIL and CREDIT above all: a peer that sends and never reads gets no more than this. */
+const maxUnreadBytes = 8 * 2 ** 20;
 
 /**
  * Speaks the frame protocol over a stream: HELLO, credit, a bounded queue, back-pressure, counters. Frames that cannot be
@@ -65,7 +29,9 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   let greeted = false;
   let down: AiosError | undefined;
   let writable = true;
+  let unreadBytes = 0;
   let blocked = false;
+  let peerMaxFrameBytes: number = frameLimits.maxFrameBytes;
   const early: Frame[] = [];
   let deliver: ((frame: Frame) => void) | undefined;
   const downListeners: ((error: Error) => void)[] = [];
@@ -76,7 +42,13 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     counters.bytesOut += message.length;
     counters.framesOut += 1;
     writable = stream.write(message);
+    unreadBytes = writable ? 0 : unreadBytes + message.length;
     blocked ||= !isSendable();
+    if (unreadBytes > maxUnreadBytes) {
+      end(
+        new DataPlaneError('BUSY', `'${peerId}' does not read: ${unreadBytes} bytes wait for it.`),
+      );
+    }
   };
   const flush = () => {
     while (writable && window.sendable > 0) {
@@ -92,7 +64,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   };
   const isSendable = () => !down && writable && window.sendable > 0 && queue.length === 0;
 
-  const post = (frame: Omit<Frame, 'payload'>, message: () => Buffer) => {
+  const post = (frame: Omit<Frame, 'payload'>, encode: () => Buffer) => {
     if (down) {
       throw new DataPlaneError(
         'SHARD_UNAVAILABLE',
@@ -100,16 +72,23 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
         { cause: down },
       );
     }
+    const message = encode();
+    if (message.length > peerMaxFrameBytes && !isUrgent(frame.type)) {
+      throw new DataPlaneError(
+        'FRAME_TOO_LARGE',
+        `session '${frame.session}': a ${frame.type} frame of ${message.length} bytes; '${peerId}' takes at most ${peerMaxFrameBytes}.`,
+      );
+    }
     if (isUrgent(frame.type)) {
       const unheardOf = queue.drop(frame.session);
       if (unheardOf && frame.type === 'close') return;
       window.sent();
-      write(message());
+      write(message);
     } else if (isSendable()) {
       window.sent();
-      write(message());
+      write(message);
     } else {
-      queue.push({ type: frame.type, session: frame.session, message: message() });
+      queue.push({ type: frame.type, session: frame.session, message });
       flush();
       blocked ||= queue.length > 0;
     }
@@ -136,24 +115,25 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
       frame = decoded.frame;
       if (decoded.payloadCopied && frame.dtype !== undefined) counters.payloadCopies += 1;
     } catch (error) {
-      window.received();
+      if (!window.received()) return overrun();
       return refuse(error as AiosError, String((error as AiosError).details.session ?? ''));
     }
     if (frame.type === 'credit') {
       window.granted(frame.credit);
       return flush();
     }
-    if (!window.received() && !isUrgent(frame.type)) {
-      return end(
-        new DataPlaneError(
-          'FRAME_OUT_OF_ORDER',
-          `'${peerId}' sent more frames than it was granted (${initialCredit} at first). Wait for CREDIT.`,
-        ),
-      );
-    }
+    if (!window.received() && !isUrgent(frame.type)) return overrun();
     if (deliver) deliver(frame);
     else early.push(frame);
   };
+
+  const overrun = () =>
+    end(
+      new DataPlaneError(
+        'FRAME_OUT_OF_ORDER',
+        `'${peerId}' sent more frames than it was granted (${initialCredit} at first). Wait for CREDIT.`,
+      ),
+    );
 
   const end = (error: AiosError) => {
     if (down) return;
@@ -198,6 +178,9 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     },
     get longestQueueFrames() {
       return queue.longest;
+    },
+    get credit() {
+      return window.sendable;
     },
     get bytesIn() {
       return counters.bytesIn;
@@ -250,6 +233,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
         greeted = true;
         clearTimeout(timer);
         peerId = said.peerId;
+        peerMaxFrameBytes = Math.min(said.maxFrameBytes, peerMaxFrameBytes);
         window.granted(said.credit);
         blocked = !isSendable();
         resolve(link);
@@ -259,6 +243,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     });
     stream.on('drain', () => {
       writable = true;
+      unreadBytes = 0;
       flush();
     });
     const ended = () =>

@@ -10,8 +10,9 @@ import {
 import { AiosError } from '../../sdk/errors.ts';
 import type { Packet } from '../../sdk/packet.ts';
 import type { InstanceSelfStatus } from './connection.ts';
+import type { FlowLink } from './flow-link.ts';
 import { fromStatus, toStatus } from './grpc-status.ts';
-import { type FlowLink, openFrameLink } from './link.ts';
+import { openFrameLink } from './link.ts';
 import { fromRequest, toContent } from './packet-codec.ts';
 import {
   type AttachRequestMessage,

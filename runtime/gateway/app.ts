@@ -11,6 +11,7 @@ import type { GatewayEnv, GatewayServices } from './context.ts';
 import { openAiError } from './openai/errors.ts';
 import { openAiRoutes } from './openai/routes.ts';
 import { problemResponse, toAiosError } from './problem.ts';
+import { onRequestEnd } from './request-end.ts';
 
 export interface GatewayRules {
   readonly access: AccessRule;
@@ -30,11 +31,9 @@ export function createGatewayApp(services: GatewayServices, rules: GatewayRules)
     rules.access.check(c.req.raw.headers);
     const leave = rules.admission.enter();
     const gone = new AbortController();
-    const { outgoing } = c.env;
     const onClosing = () => gone.abort(rules.closing.reason);
     rules.closing.addEventListener('abort', onClosing);
-    // Also after the last byte of a stream: a request is over when its response is.
-    outgoing.once('close', () => {
+    onRequestEnd(c.env, () => {
       rules.closing.removeEventListener('abort', onClosing);
       gone.abort(new AiosError('CANCELLED', 'the client went away.'));
       leave();

@@ -8,6 +8,7 @@ import type { GenerationDriver, GraphRunner } from '../vdag/index.ts';
 import { createAccessRule } from './access.ts';
 import { createAdmission } from './admission.ts';
 import { createGatewayApp } from './app.ts';
+import { onRequestEnd } from './request-end.ts';
 
 export interface GatewayOptions {
   readonly controlPlane: ControlPlane;
@@ -76,9 +77,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const closeWhenDone = () => {
     if (closing.signal.aborted && running === 0) server.closeAllConnections();
   };
-  server.on('request', (_request, response) => {
+  server.on('request', (incoming, outgoing) => {
     running += 1;
-    response.once('close', () => {
+    onRequestEnd({ incoming, outgoing }, () => {
       running -= 1;
       closeWhenDone();
     });

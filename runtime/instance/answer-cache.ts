@@ -17,13 +17,14 @@ export function createAnswerCache(maxKept: number): AnswerCache {
   return {
     get(session, sequence) {
       const key = keyOf(session, sequence);
-      return running.get(key) ?? kept.get(key);
+      const current = running.get(key);
+      return current && !current.abandoned ? current : kept.get(key);
     },
     put(session, sequence, answer) {
       const key = keyOf(session, sequence);
       running.set(key, answer);
       void answer.done.then((answered) => {
-        running.delete(key);
+        if (running.get(key) === answer) running.delete(key);
         if (!answered || answer.characters() > maxKeptCharacters) return;
         kept.set(key, answer);
         if (kept.size <= maxKept) return;

@@ -34,8 +34,10 @@ export function openLease(options: LeaseOptions): Lease {
   let error: AiosError | undefined;
   let health: BlockHealth | undefined;
   let asking = false;
-  // A monotonic clock: one that was set forward must not end every instance.
-  let heardAt = performance.now();
+  // Counted in ticks of this process, not by a clock: while the process is stopped or an author's code holds its thread,
+  // beats cannot be heard, and that is no fault of who sent them.
+  const tickMs = Math.min(reportMs, orphanTimeoutMs / 4);
+  let silentTicks = 0;
 
   const status = (): InstanceSelfStatus => ({
     instanceId,
@@ -63,21 +65,19 @@ export function openLease(options: LeaseOptions): Lease {
     void askHealth();
     publish();
   }, reportMs);
-  const watch = setInterval(
-    () => {
-      if (performance.now() - heardAt < orphanTimeoutMs) return;
-      clearInterval(watch);
-      onOrphaned();
-    },
-    Math.min(reportMs, orphanTimeoutMs / 4),
-  );
+  const watch = setInterval(() => {
+    silentTicks += 1;
+    if (silentTicks * tickMs < orphanTimeoutMs) return;
+    clearInterval(watch);
+    onOrphaned();
+  }, tickMs);
 
   return {
     attach(attachment) {
       attachments.add(attachment);
-      heardAt = performance.now();
+      silentTicks = 0;
       attachment.onBeat(() => {
-        heardAt = performance.now();
+        silentTicks = 0;
       });
       attachment.onDrain(onDrain);
       attachment.onDown(() => attachments.delete(attachment));

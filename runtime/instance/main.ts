@@ -77,7 +77,11 @@ async function end(exitCode: number, error?: unknown): Promise<void> {
 
 async function drain(): Promise<void> {
   lease?.report('draining');
-  await (await loading)?.drain();
+  try {
+    await (await loading)?.drain();
+  } catch {
+    // It never loaded, and the process ends for that.
+  }
   await end(exitCodes.ended);
 }
 

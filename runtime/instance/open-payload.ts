@@ -5,6 +5,11 @@ import type { StageSpec } from '../../sdk/spec/component.ts';
 import { type Frame, frameLimits, type OpenPayload, readJson } from '../dataplane/index.ts';
 
 const id = z.string().min(1).max(253);
+/** One problem, however many are wrong: a list is as long as a frame allows. Which tokens there are, the stage says. */
+const tokens = z.custom<readonly number[]>(
+  (value) => Array.isArray(value) && value.every((token) => typeof token === 'number'),
+  'a list of token ids',
+);
 const openPayload = z.object({
   tenant: id,
   driverId: id,
@@ -19,7 +24,7 @@ const openPayload = z.object({
     .min(1)
     .max(frameLimits.maxTimings / 2),
   deadlineMs: z.number().positive(),
-  promptTokens: z.array(z.number()),
+  promptTokens: tokens,
   sampling: samplingParameters.required({ seed: true }),
 });
 

@@ -1,6 +1,9 @@
 import { DataPlaneError } from '../../sdk/errors.ts';
-import type { FlowLink, Frame } from '../dataplane/index.ts';
+import { type FlowLink, type Frame, frameLimits } from '../dataplane/index.ts';
 import { assertTokens, type StageShape } from './open-payload.ts';
+
+/** More than a STEP's fields before its payload ever take. */
+const maxHeaderBytes = 4096;
 
 /** A STEP that came and was not computed yet. */
 export interface WaitingStep {
@@ -31,7 +34,7 @@ export interface ShardSession {
 /**
  * Checks a STEP against the stage and its session, and counts it.
  *
- * @throws {DataPlaneError} FRAME_OUT_OF_ORDER, TENSOR_MISMATCH, CONTEXT_LENGTH_EXCEEDED
+ * @throws {DataPlaneError} FRAME_OUT_OF_ORDER, TENSOR_MISMATCH, FRAME_TOO_LARGE, CONTEXT_LENGTH_EXCEEDED
  */
 export function takeStep(session: ShardSession, stage: StageShape, frame: Frame): void {
   const { sequence, position, rows, dtype, shape, payload } = frame;
@@ -56,6 +59,15 @@ export function takeStep(session: ShardSession, stage: StageShape, frame: Frame)
     throw new DataPlaneError(
       'TENSOR_MISMATCH',
       `${subject}: expected ${expected.dtype} [${expected.shape.join(', ')}] with 1 row or more, got ${dtype ?? 'no tensor'} [${shape.join(', ')}].`,
+    );
+  }
+  // Token ids are small and what they become is not: known here, before gigabytes are computed to be refused.
+  const maxRows = Math.floor((frameLimits.maxFrameBytes - maxHeaderBytes) / (4 * stage.hiddenSize));
+  if (rows > Math.max(1, maxRows)) {
+    throw new DataPlaneError(
+      'FRAME_TOO_LARGE',
+      `${subject} has ${rows} rows; their activations fit a frame up to ${maxRows}. Send fewer rows in one step.`,
+      { details: { rows, maxRows } },
     );
   }
   if (position + rows > stage.contextTokens) {

@@ -8,6 +8,8 @@ export interface AnswerPart {
 export interface SharedAnswer {
   /** Everything from the first part on. The run is aborted when its last reader leaves before the end. */
   read(signal: AbortSignal): AsyncGenerator<AnswerPart>;
+  /** Nobody waited for it any more and it was aborted: whoever comes now wants another. */
+  readonly abandoned: boolean;
   /** Settles when the run has ended; true when it gave its answer. */
   readonly done: Promise<boolean>;
   /** Size of what came so far, as JSON. */
@@ -44,6 +46,9 @@ export function shareAnswer(run: (signal: AbortSignal) => AsyncIterable<AnswerPa
 
   return {
     done,
+    get abandoned() {
+      return everyone.signal.aborted;
+    },
     characters: () => JSON.stringify(parts).length,
     async *read(signal) {
       readers += 1;

@@ -12,69 +12,80 @@ export interface InventoryOptions {
   readonly log: (line: string) => void;
 }
 
-/** The clusters as they are: what is declared, and what was last measured. */
+/** The clusters of each tenant as they are: what is declared, and what was last measured. */
 export interface Inventory {
-  setCluster(cluster: ClusterSpec): void;
-  removeCluster(clusterId: string): void;
-  cluster(clusterId: string): ClusterView | undefined;
-  clusters(): readonly ClusterView[];
+  setCluster(tenant: string, cluster: ClusterSpec): void;
+  removeCluster(tenant: string, clusterId: string): void;
+  /** The same object until something about the cluster changes. */
+  cluster(tenant: string, clusterId: string): ClusterView | undefined;
+  clusters(tenant: string): readonly ClusterView[];
   /** Grows with every change of what placement would see. */
   readonly revision: number;
   /** What is promised has changed. */
   touch(): void;
-  /** Measures every cluster now. One that cannot be measured keeps its last measurement. */
+  /** Measures every cluster that is there now. One that cannot be measured keeps its last measurement. */
   measure(): Promise<void>;
   close(): Promise<void>;
 }
 
+function viewOf(spec: ClusterSpec, measured: ReadonlyMap<string, NodeMeasurement>): ClusterView {
+  return { spec, healthyNodes: new Set(spec.nodes.map(({ id }) => id)), measured };
+}
+
 export function createInventory(options: InventoryOptions): Inventory {
   const { backends, log, measureIntervalMs = 2000 } = options;
-  const specs = new Map<string, ClusterSpec>();
-  const measurements = new Map<string, ReadonlyMap<string, NodeMeasurement>>();
+  const tenants = new Map<string, Map<string, ClusterView>>();
   let revision = 0;
   let running: Promise<void> | undefined;
+  let closed = false;
 
-  const view = (spec: ClusterSpec): ClusterView => ({
-    spec,
-    healthyNodes: new Set(spec.nodes.map(({ id }) => id)),
-    measured: measurements.get(spec.id) ?? new Map(),
-  });
-
-  async function measureOne(spec: ClusterSpec): Promise<void> {
+  async function measureOne(tenant: string, spec: ClusterSpec): Promise<void> {
     try {
-      const measured = await backends.get(spec.backend)?.measure(spec);
-      // It may have been removed meanwhile.
-      if (measured && specs.has(spec.id)) measurements.set(spec.id, measured);
+      const measured = await backends.get(spec.backend)?.measure(tenant, spec);
+      const views = tenants.get(tenant);
+      // It may have been removed or replaced meanwhile.
+      if (measured && views?.get(spec.id)?.spec === spec) {
+        views.set(spec.id, viewOf(spec, measured));
+      }
     } catch (error) {
       log(`cluster '${spec.id}' could not be measured: ${AiosError.from(error).message}`);
     }
   }
 
-  function measure(): Promise<void> {
-    running ??= Promise.all([...specs.values()].map(measureOne)).then(() => {
-      revision += 1;
-      running = undefined;
-    });
-    return running;
+  async function measureAll(): Promise<void> {
+    const all = [...tenants].flatMap(([tenant, views]) =>
+      [...views.values()].map(({ spec }) => measureOne(tenant, spec)),
+    );
+    await Promise.all(all);
+    revision += 1;
   }
 
-  const timer = setInterval(() => void measure(), measureIntervalMs).unref();
+  function measure(): Promise<void> {
+    // One that is under way may have begun before the cluster that the caller asks for was there.
+    const mine: Promise<void> = (running ?? Promise.resolve()).then(measureAll).finally(() => {
+      if (running === mine) running = undefined;
+    });
+    running = mine;
+    return mine;
+  }
+
+  const timer = setInterval(() => {
+    if (!running && !closed) void measure();
+  }, measureIntervalMs).unref();
 
   return {
-    setCluster(cluster) {
-      specs.set(cluster.id, cluster);
+    setCluster(tenant, cluster) {
+      const views = tenants.get(tenant) ?? new Map<string, ClusterView>();
+      tenants.set(tenant, views);
+      views.set(cluster.id, viewOf(cluster, views.get(cluster.id)?.measured ?? new Map()));
       revision += 1;
     },
-    removeCluster(clusterId) {
-      specs.delete(clusterId);
-      measurements.delete(clusterId);
+    removeCluster(tenant, clusterId) {
+      tenants.get(tenant)?.delete(clusterId);
       revision += 1;
     },
-    cluster(clusterId) {
-      const spec = specs.get(clusterId);
-      return spec && view(spec);
-    },
-    clusters: () => [...specs.values()].map(view),
+    cluster: (tenant, clusterId) => tenants.get(tenant)?.get(clusterId),
+    clusters: (tenant) => [...(tenants.get(tenant)?.values() ?? [])],
     get revision() {
       return revision;
     },
@@ -83,6 +94,7 @@ export function createInventory(options: InventoryOptions): Inventory {
     },
     measure,
     async close() {
+      closed = true;
       clearInterval(timer);
       await running;
     },

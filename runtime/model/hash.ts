@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -28,6 +28,7 @@ type CacheEntry = z.output<typeof cacheEntry>;
 
 const maxEntries = 1000;
 const maxCacheBytes = 4 * 2 ** 20;
+const settledMs = 3000;
 
 /** `aios/hashes.json` in the user's cache folder. */
 export function defaultHashCachePath(): string {
@@ -51,7 +52,7 @@ export interface HashFileOptions {
 
 /**
  * The content hash of a file, about a second per gigabyte. With `cachePath`, kept by path, size, time and inode, so that
- * a file is read once.
+ * a file is read once. One that was written in the last seconds is not kept.
  *
  * @param path - absolute
  * @throws {SplitError} CHECKPOINT_INVALID - it changed while it was read; CANCELLED
@@ -84,7 +85,7 @@ export async function hashFile(
       `${path} changed while it was hashed. Wait until it is written completely, then split again.`,
     );
   }
-  if (cachePath) await writeCache(cachePath, { ...before, hash: result });
+  if (cachePath && isSettled(before)) await writeCache(cachePath, { ...before, hash: result });
   return result;
 }
 
@@ -101,6 +102,13 @@ const isSame = (a: FileIdentity, b: FileIdentity) =>
   a.modifiedNs === b.modifiedNs &&
   a.inode === b.inode;
 
+/**
+ * Whether a later write is sure to give the file another time. Clocks of file systems tick in steps of up to two seconds:
+ * within one, content changes and everything else stays.
+ */
+const isSettled = ({ modifiedNs }: FileIdentity) =>
+  Date.now() - Number(BigInt(modifiedNs) / 1_000_000n) > settledMs;
+
 /** A cache that is missing, too large or not ours is empty: it only saves time. */
 async function readCache(path: string | undefined): Promise<readonly CacheEntry[]> {
   if (!path) return [];
@@ -116,7 +124,7 @@ async function readCache(path: string | undefined): Promise<readonly CacheEntry[
 async function writeCache(cachePath: string, added: CacheEntry): Promise<void> {
   const others = (await readCache(cachePath)).filter(({ path }) => path !== added.path);
   const entries = [added, ...others].slice(0, maxEntries);
-  const temporary = `${cachePath}.${process.pid}`;
+  const temporary = `${cachePath}.${randomUUID()}`;
   try {
     await mkdir(dirname(cachePath), { recursive: true });
     await writeFile(temporary, JSON.stringify({ version: 1, entries }), { mode: 0o600 });

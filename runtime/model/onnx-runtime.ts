@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { AiosError } from '../../sdk/errors.ts';
-import { barrierOutput, isBarrier, isComplete, withBarrier } from './onnx-in-place.ts';
+import { type InPlaceOutputs, tryInPlace } from './onnx-in-place.ts';
 
 /** A tensor over a buffer of ours: what is written into the buffer is what the next run reads, and the other way round. */
 export type OnnxTensor = Tensor;
@@ -49,22 +49,29 @@ export interface OnnxRuntime {
  * @throws {AiosError} EXECUTOR_MISSING - the package is not installed, or has no binary for this machine
  */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
-  const library = await importLibrary();
+  return createOnnxRuntime(await importLibrary());
+}
+
+export type OnnxLibrary = Pick<typeof import('onnxruntime-node'), 'InferenceSession' | 'Tensor'>;
+
+/** @param library - onnxruntime-node */
+export async function createOnnxRuntime(library: OnnxLibrary): Promise<OnnxRuntime> {
+  const float32 = (data: Float32Array, shape: readonly number[]) =>
+    new library.Tensor('float32', data, shape);
+  const inPlace = await tryInPlace<Tensor>({
+    openSession: (model) =>
+      library.InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 4 }),
+    float32,
+  });
   return {
-    float32: (data, shape) => new library.Tensor('float32', data, shape),
+    float32,
     int32: (data, shape) => new library.Tensor('int32', data, shape),
     async loadGraph(path, options) {
-      const session = await openSession(library, path, options);
+      const session = await openSession(library, inPlace, path, options);
       return {
         inputs: session.inputMetadata.map(describe),
-        outputs: session.outputMetadata.map(describe).filter(({ name }) => !isBarrier(name)),
-        async run(inputs, outputs) {
-          try {
-            await session.run(inputs, { ...outputs, ...barrierOutput });
-          } catch (fault) {
-            if (!isComplete(fault)) throw fault;
-          }
-        },
+        outputs: session.outputMetadata.map(describe).filter(({ name }) => !inPlace.isOwn(name)),
+        run: (inputs, outputs) => inPlace.run(session, inputs, outputs),
         release: () => session.release(),
       };
     },
@@ -72,12 +79,13 @@ export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
 }
 
 async function openSession(
-  library: typeof import('onnxruntime-node'),
+  library: OnnxLibrary,
+  inPlace: InPlaceOutputs<Tensor>,
   path: string,
   { threads, spin = false }: GraphOptions,
 ): Promise<InferenceSession> {
   try {
-    const model = withBarrier(await readFile(path));
+    const model = inPlace.prepare(await readFile(path));
     return await library.InferenceSession.create(
       model,
       sessionOptions(dirname(path), threads, spin),

@@ -227,6 +227,7 @@ function checkLayout(
   const ordered = [...tensors].sort(
     (a, b) => a.offsetBytes - b.offsetBytes || a.lengthBytes - b.lengthBytes,
   );
+  const lost: string[] = [];
   let covered = dataStart;
   for (const { name, offsetBytes, lengthBytes } of ordered) {
     if (problems.length >= maxProblems) return problems;
@@ -242,15 +243,16 @@ function checkLayout(
       });
     }
     const end = offsetBytes + lengthBytes;
-    if (end > fileSizeBytes) {
-      problems.push({
-        path: `${fileName}@${offsetBytes}`,
-        message: `tensor '${shortName(name)}' ends past the end of the file: it is truncated, fetch it again.`,
-        expected: `at least ${end} bytes`,
-        seen: `${fileSizeBytes} bytes`,
-      });
-    }
+    if (end > fileSizeBytes) lost.push(name);
     covered = Math.max(covered, end);
+  }
+  const [firstLost] = lost;
+  if (firstLost !== undefined) {
+    problems.push({
+      path: fileName,
+      message: `is truncated: ${fileSizeBytes} of ${covered} bytes; ${lost.length} tensor${lost.length === 1 ? '' : 's'} lost, first '${shortName(firstLost)}'.`,
+      expected: 'the whole file; fetch it again',
+    });
   }
   if (covered < fileSizeBytes) {
     problems.push({

@@ -1,7 +1,7 @@
 import { AiosError } from '../../sdk/errors.ts';
 import type { SamplingParameters } from '../../sdk/sampling.ts';
 import { uniformAt } from './sampling-random.ts';
-import { bestTokens } from './sampling-rank.ts';
+import { bestIndexes, bestTokens, indexesFrom } from './sampling-rank.ts';
 
 export type SeededSampling = SamplingParameters & { readonly seed: number };
 
@@ -15,7 +15,7 @@ export interface SampledToken {
 
 /** What a token is drawn from. */
 export interface Distribution {
-  /** Best first where anything was cut, else by id. */
+  /** Ascending. */
   readonly tokens: Uint32Array;
   /** Of each of `tokens`; they sum to 1. */
   readonly probabilities: Float64Array;
@@ -91,54 +91,75 @@ export function distribution(
   { temperature, topK, topP }: Pick<SamplingParameters, 'temperature' | 'topK' | 'topP'>,
 ): Distribution {
   const highest = scores[greedy(scores)] ?? 0;
-  const weightOf = (token: number) => Math.exp(((scores[token] ?? 0) - highest) / temperature);
-  const kept = topK > 0 && topK < scores.length ? bestTokens(scores, topK) : scores.keys();
-  const candidates = weigh(Uint32Array.from(kept), weightOf);
-  const cut = topP < 1 ? reach(scores, candidates, topP, weightOf) : candidates;
-  return { tokens: cut.tokens, probabilities: cut.weights.map((weight) => weight / cut.total) };
+  const weightOf = (score: number) => Math.exp((score - highest) / temperature);
+  const cut = topK > 0 && topK < scores.length;
+  const tokens = cut ? bestIndexes(scores, topK) : countUp(scores.length);
+  const candidates = cut ? pick(scores, tokens, new Float64Array(tokens.length)) : scores;
+  const weights = new Float64Array(tokens.length);
+  // Plain loops, here and below: over a vocabulary of 150,000, callbacks cost a hundred milliseconds a token.
+  for (let at = 0; at < weights.length; at++) weights[at] = weightOf(candidates[at] ?? 0);
+  if (topP === 1) return { tokens, probabilities: normalize(weights) };
+  const kept = nucleus(candidates, weights, weightOf, topP);
+  return {
+    tokens: pick(tokens, kept, new Uint32Array(kept.length)),
+    probabilities: normalize(pick(weights, kept, new Float64Array(kept.length))),
+  };
 }
 
-interface Weighed {
-  readonly tokens: Uint32Array;
-  readonly weights: Float64Array;
-  readonly total: number;
+function countUp(length: number): Uint32Array {
+  const ids = new Uint32Array(length);
+  for (let id = 0; id < length; id++) ids[id] = id;
+  return ids;
 }
 
-function weigh(tokens: Uint32Array, weightOf: (token: number) => number): Weighed {
-  const weights = Float64Array.from(tokens, weightOf);
-  return { tokens, weights, total: weights.reduce((sum, weight) => sum + weight, 0) };
+/** Fills `into` with the values at `indexes`. */
+function pick<A extends Uint32Array | Float64Array>(values: A, indexes: Uint32Array, into: A): A {
+  for (let at = 0; at < indexes.length; at++) into[at] = values[indexes[at] ?? 0] ?? 0;
+  return into;
 }
 
-/** The fewest best candidates that hold the fraction `topP` of the weight. Ranks a few first: usually they are enough. */
-function reach(
+function sum(values: Float64Array): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+/** Makes them sum to 1, in place. */
+function normalize(weights: Float64Array): Float64Array {
+  const total = sum(weights);
+  for (let at = 0; at < weights.length; at++) weights[at] = (weights[at] ?? 0) / total;
+  return weights;
+}
+
+/** Indexes of the fewest best scores that hold the fraction `topP` of the weight, ascending; on a tie the lower ones. */
+function nucleus(
   scores: Float64Array,
-  candidates: Weighed,
+  weights: Float64Array,
+  weightOf: (score: number) => number,
   topP: number,
-  weightOf: (token: number) => number,
-): Weighed {
-  const limit = candidates.tokens.length;
-  const mass = topP * candidates.total;
-  for (let count = 64; ; count *= 8) {
-    const ranked = weigh(Uint32Array.from(bestTokens(scores, Math.min(count, limit))), weightOf);
-    let sum = 0;
-    const last = ranked.weights.findIndex((weight) => {
-      sum += weight;
-      return sum >= mass;
-    });
-    if (last >= 0) return weigh(ranked.tokens.subarray(0, last + 1), weightOf);
-    if (count >= limit) return ranked;
+): Uint32Array {
+  const total = sum(weights);
+  // What weighs less than this, weighs too little all together to be needed: usually all but a few.
+  const negligible = ((1 - topP) * total) / weights.length / 2;
+  const ascending = scores.filter((_, at) => (weights[at] ?? 0) >= negligible).sort();
+  let count = 0;
+  for (let mass = 0; count < ascending.length && mass < topP * total; count++) {
+    mass += weightOf(ascending[ascending.length - 1 - count] ?? 0);
   }
+  return indexesFrom(scores, ascending[ascending.length - count] ?? 0, count);
 }
 
 function draw({ tokens, probabilities }: Distribution, uniform: number): number {
   let cumulative = 0;
-  const index = probabilities.findIndex((probability) => {
+  let last = 0;
+  for (let at = 0; at < tokens.length; at++) {
+    const probability = probabilities[at] ?? 0;
+    if (probability > 0) last = at;
     cumulative += probability;
-    return uniform < cumulative;
-  });
+    if (uniform < cumulative) return tokens[at] ?? 0;
+  }
   // Rounding may leave the sum a hair under 1.
-  const last = probabilities.findLastIndex((probability) => probability > 0);
-  return tokens[index >= 0 ? index : last] ?? 0;
+  return tokens[last] ?? 0;
 }
 
 /** Log-softmax of the raw logits, in double precision: of `token`, and of the `count` best. */

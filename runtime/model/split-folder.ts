@@ -10,7 +10,11 @@ export const planFileName = 'plan.json';
 export interface StagingFolder {
   /** Absolute; on the file system of the final place. */
   readonly path: string;
-  /** Puts the folder in its place. A previous split there is removed after. */
+  /**
+   * Puts the folder in its place. A previous split there is removed after.
+   *
+   * @throws {SplitError} ALREADY_EXISTS - something else appeared there meanwhile
+   */
   commit(): Promise<void>;
   /** Removes everything; harmless after {@link commit}. */
   discard(): Promise<void>;
@@ -24,7 +28,10 @@ export interface StagingFolder {
 export async function assertReplaceable(outFolder: string): Promise<void> {
   const found = await stat(outFolder).catch(() => undefined);
   if (!found) return;
-  const entries = found.isDirectory() ? await readdir(outFolder) : [basename(outFolder)];
+  // Gone again between the two looks: another split is replacing it.
+  const entries = found.isDirectory()
+    ? await readdir(outFolder).catch((error) => (isGone(error) ? [] : Promise.reject(error)))
+    : [basename(outFolder)];
   const isOurs = (name: string) =>
     name === planFileName || name === tokenizerFolder || /^shard-\d+$/.test(name);
   const isPreviousSplit = entries.includes(planFileName) && entries.every(isOurs);
@@ -50,17 +57,42 @@ export async function createStagingFolder(outFolder: string): Promise<StagingFol
       const previous = `${path}-previous`;
       // Looked at again: something may have appeared there meanwhile.
       await assertReplaceable(target);
-      if (existing) await rename(target, previous);
+      const replaces = await moveAside(target, previous);
       try {
         await rename(path, target);
       } catch (error) {
-        if (existing) await rename(previous, target);
-        throw error;
+        const another = isTaken(error);
+        // A split that came in between is as whole as this one: only where there is none, the previous one is put back.
+        if (replaces && !another) await rename(previous, target);
+        throw another ? overtaken(target) : error;
+      } finally {
+        await rm(previous, { recursive: true, force: true });
       }
-      if (existing) await rm(previous, { recursive: true, force: true });
     },
     async discard() {
       await rm(path, { recursive: true, force: true });
     },
   };
 }
+
+/** @returns whether there was anything */
+async function moveAside(target: string, previous: string): Promise<boolean> {
+  try {
+    await rename(target, previous);
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
+const isGone = (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT';
+const isTaken = (error: unknown) =>
+  ['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+const overtaken = (outFolder: string) =>
+  new SplitError(
+    'ALREADY_EXISTS',
+    `another split wrote ${outFolder} at the same time, and stands there now. Split again to replace it, or name another folder.`,
+    { details: { outFolder } },
+  );

@@ -1,4 +1,4 @@
-import { link, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SplitError } from '../../sdk/errors.ts';
 import type { CheckpointFile, CheckpointTensor } from './checkpoint.ts';
@@ -135,7 +135,7 @@ async function copyRanges(
           const wanted = Math.min(buffer.length, tensor.lengthBytes - done);
           const { bytesRead } = await source.read(buffer, 0, wanted, tensor.offsetBytes + done);
           if (bytesRead === 0) throw shrunk(tensor);
-          await target.write(buffer, 0, bytesRead, offset + done);
+          await writeFully(target, buffer.subarray(0, bytesRead), offset + done);
           done += bytesRead;
           onBytes(bytesRead);
         }
@@ -145,6 +145,14 @@ async function copyRanges(
     }
   } finally {
     await target.close();
+  }
+}
+
+/** A nearly full disk takes a part and says so; what is left is then refused with the reason. */
+async function writeFully(target: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await target.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
   }
 }
 

@@ -86,11 +86,12 @@ class WorkerStageExecutor implements StageExecutor {
     }
     const generation = Atomics.add(this.#generations, slot, 1) + 1;
     this.#sessions.set(session, { slot, generation, heldTokens: 0 });
-    const { hasHead } = this.#options.stage;
+    // A long prompt is worth its copy only where a penalty looks at it.
+    const needsPrompt = this.#options.stage.hasHead && options.sampling.repetitionPenalty !== 1;
     this.#post({
       type: 'open',
       slot,
-      options: hasHead ? options : { ...options, promptTokens: [] },
+      options: needsPrompt ? options : { ...options, promptTokens: [] },
     });
   }
 

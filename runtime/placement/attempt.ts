@@ -51,7 +51,7 @@ export class Attempt {
     this.request = request;
     this.block = block;
     this.draft = draft;
-    const { clusters, revision } = parts.inventory();
+    const { clusters, revision } = parts.inventory(request.tenant);
     this.clusters = clusters;
     this.revision = revision;
   }

@@ -5,21 +5,23 @@ import { resolveResources } from '../../sdk/spec/resources.ts';
 import { Attempt, type AttemptParts, type Placed, refuse } from './attempt.ts';
 import { DecisionDraft } from './decision.ts';
 import { type ClusterFilter, compileFilter } from './filter/index.ts';
-import { createLedger } from './ledger.ts';
+import { createLedger, type PlacementLedger } from './ledger.ts';
 import type { Placement, PlacementOptions, PlacementRequest } from './placement.ts';
-import { createSnapshots } from './snapshot.ts';
+import { createSnapshots, type Snapshots } from './snapshot.ts';
 
 /** Another placement may take the room between the dry run and the reservation; then everything is looked at anew. */
 const maxAttempts = 3;
 
 /**
- * Creates the placement pipeline and its ledger. The ledger starts empty: declare clusters with `ledger.setCluster`, and
+ * Creates the placement pipeline and a ledger a tenant. Ledgers start empty: declare clusters with `setCluster`, and
  * `restore` what runs.
  */
 export function createPlacement(options: PlacementOptions): Placement {
   const { host, reservationTtlMs = 30_000, clock = Date.now } = options;
-  const ledger = createLedger(clock);
-  const snapshots = createSnapshots(ledger);
+  const tenants = new Map<
+    string,
+    { readonly ledger: PlacementLedger; readonly snapshots: Snapshots }
+  >();
   /** Documents are read once and stay: their filters are compiled once. */
   const filters = new WeakMap<object, ClusterFilter>();
 
@@ -31,14 +33,14 @@ export function createPlacement(options: PlacementOptions): Placement {
     return compiled;
   }
 
-  const parts: AttemptParts = {
-    host,
-    inventory: options.inventory,
-    ledger,
-    snapshots,
-    reservationTtlMs,
-    filterOf,
-  };
+  function partsOf(tenant: string) {
+    const known = tenants.get(tenant);
+    if (known) return known;
+    const ledger = createLedger(clock);
+    const opened = { ledger, snapshots: createSnapshots(ledger) };
+    tenants.set(tenant, opened);
+    return opened;
+  }
 
   async function attempt(
     request: PlacementRequest,
@@ -51,6 +53,11 @@ export function createPlacement(options: PlacementOptions): Placement {
       refuse(`asks for ${request.instances} instances under ${request.instanceIds.length} ids.`);
     }
     const block: BlockView = { ...request.block, resources };
+    const { inventory } = options;
+    const parts: AttemptParts = {
+      ...{ host, inventory, reservationTtlMs, filterOf },
+      ...partsOf(request.tenant),
+    };
     for (let number = 1; ; number += 1) {
       try {
         return await new Attempt(parts, request, block, draft).run(reserve);
@@ -62,8 +69,8 @@ export function createPlacement(options: PlacementOptions): Placement {
   }
 
   return {
-    ledger,
-    snapshot: (view) => snapshots.of(view),
+    ledgerOf: (tenant) => partsOf(tenant).ledger,
+    snapshot: (tenant, view) => partsOf(tenant).snapshots.of(view),
     async place(request, { reserve }) {
       const draft = new DecisionDraft(request, clock());
       const subject = `block '${request.block.id}'`;

@@ -3,7 +3,8 @@ import type { ClusterSnapshot, NodeSnapshot } from '../../sdk/cluster.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import { misfit } from '../../sdk/fit.ts';
 import type { BlockView, HookOutput, PlanCandidate } from '../../sdk/hooks.ts';
-import type { DecisionDraft } from './decision.ts';
+import { freezeList } from '../policy/index.ts';
+import type { DecisionDraft, NodeRow } from './decision.ts';
 import type { PlacementLedger } from './ledger.ts';
 import type { ClusterView } from './placement.ts';
 import { toPlan } from './plan.ts';
@@ -37,8 +38,6 @@ export interface DryRun {
   }>;
 }
 
-type NodeRow = Parameters<DecisionDraft['nodes']>[1][number];
-
 function refusedNode(node: NodeSnapshot, block: BlockView): NodeRow | undefined {
   if (!node.healthy) return { nodeId: node.id, refusedBy: 'healthy', seen: 'not ready' };
   const short = misfit(node, block.resources);
@@ -62,14 +61,13 @@ export async function dryRunCluster(
     const row = refusedNode(node, block);
     if (row) refused.set(node.id, row);
   }
-  const table = (rows: ReadonlyMap<string, NodeRow>): void =>
-    draft.nodes(
-      snapshot.id,
-      snapshot.nodes.map(({ id }) => refused.get(id) ?? rows.get(id) ?? { nodeId: id }),
-    );
+  const table = (judged: readonly NodeRow[]): void =>
+    draft.nodes(snapshot.id, { nodeIds: snapshot.nodes, refused, judged });
   const nodes =
-    refused.size === 0 ? snapshot.nodes : snapshot.nodes.filter(({ id }) => !refused.has(id));
-  table(new Map());
+    refused.size === 0
+      ? snapshot.nodes
+      : freezeList(snapshot.nodes.filter(({ id }) => !refused.has(id)));
+  table([]);
   if (nodes.length === 0) {
     const short = explainShortage([snapshot], block.resources, instanceIds.length);
     draft.refuse(snapshot.id, short ?? { refusedBy: 'nodes >= 1', seen: '0' });
@@ -78,7 +76,7 @@ export async function dryRunCluster(
 
   try {
     const { output, policyUri } = await run.ask(candidate, nodes);
-    table(new Map(output.nodes.map((row) => [row.nodeId, row])));
+    table(output.nodes);
     if (output.assignments.length === 0) {
       const short = explainShortage([snapshot], block.resources, instanceIds.length);
       const places = `a place for ${instanceIds.length} instances from '${policyUri}'`;

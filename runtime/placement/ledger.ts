@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { PlacementPlan, PlannedInstance } from '../../sdk/client/api.ts';
 import { PlacementError } from '../../sdk/errors.ts';
-import { NodeAccount, type Shortage } from './node-account.ts';
+import { ClusterAccount } from './cluster-account.ts';
+import type { NodeAccount, Shortage } from './node-account.ts';
 import type { Ledger } from './placement.ts';
 
 interface Entry extends PlannedInstance {
@@ -22,26 +23,30 @@ export interface PlanShortage extends Shortage {
 
 /** The ledger with what only placement asks of it. */
 export interface PlacementLedger extends Ledger {
-  account(clusterId: string, nodeId: string): NodeAccount;
+  /** The cluster's account as it is now: reservations that have expired are gone. */
+  cluster(clusterId: string): ClusterAccount;
   /** What `reserve` would refuse it for; changes nothing. */
   shortage(plan: PlacementPlan): PlanShortage | undefined;
 }
 
 /** @param clock - Unix milliseconds */
 export function createLedger(clock: () => number = Date.now): PlacementLedger {
-  const clusters = new Map<string, Map<string, NodeAccount>>();
+  const clusters = new Map<string, ClusterAccount>();
   const committed = new Map<string, Entry>();
   const reservations = new Map<string, Reservation>();
   /** Instance → its reservation. */
   const reserved = new Map<string, string>();
 
-  function account(clusterId: string, nodeId: string): NodeAccount {
-    const nodes = clusters.get(clusterId) ?? new Map<string, NodeAccount>();
-    clusters.set(clusterId, nodes);
-    const known = nodes.get(nodeId) ?? new NodeAccount();
-    nodes.set(nodeId, known);
-    return known;
+  function clusterAccount(clusterId: string): ClusterAccount {
+    const known = clusters.get(clusterId);
+    if (known) return known;
+    const opened = new ClusterAccount();
+    clusters.set(clusterId, opened);
+    return opened;
   }
+
+  const account = (clusterId: string, nodeId: string): NodeAccount =>
+    clusterAccount(clusterId).node(nodeId);
 
   function drop(reservationId: string): void {
     const reservation = reservations.get(reservationId);
@@ -50,7 +55,9 @@ export function createLedger(clock: () => number = Date.now): PlacementLedger {
     for (const entry of reservation.entries) {
       if (reserved.get(entry.instanceId) !== reservationId) continue;
       reserved.delete(entry.instanceId);
-      account(entry.clusterId, entry.nodeId).remove(entry);
+      const node = account(entry.clusterId, entry.nodeId);
+      node.remove(entry);
+      if (node.isEmpty) removeUnused(entry.clusterId);
     }
   }
 
@@ -71,6 +78,7 @@ export function createLedger(clock: () => number = Date.now): PlacementLedger {
       for (const added of entries.slice(0, at)) {
         account(added.clusterId, added.nodeId).remove(added);
       }
+      if (node.isEmpty) removeUnused(entry.clusterId);
       return { ...short, instanceId: entry.instanceId, nodeId: entry.nodeId };
     }
     return undefined;
@@ -80,21 +88,18 @@ export function createLedger(clock: () => number = Date.now): PlacementLedger {
     instances.map((instance) => ({ ...instance, blockId, clusterId }));
 
   function removeUnused(clusterId: string): void {
-    const nodes = clusters.get(clusterId);
-    if (!nodes) return;
-    for (const [id, node] of nodes) if (node.isEmpty) nodes.delete(id);
-    if (nodes.size === 0) clusters.delete(clusterId);
+    if (clusters.get(clusterId)?.prune()) clusters.delete(clusterId);
   }
 
   return {
-    account(clusterId, nodeId) {
+    cluster(clusterId) {
       expire();
-      return account(clusterId, nodeId);
+      return clusterAccount(clusterId);
     },
 
     setCluster(cluster) {
       const declared = new Set<string>(cluster.nodes.map((node) => node.id));
-      for (const [id, node] of clusters.get(cluster.id) ?? []) {
+      for (const [id, node] of clusters.get(cluster.id)?.nodes() ?? []) {
         if (!declared.has(id)) node.declare(undefined);
       }
       for (const node of cluster.nodes) account(cluster.id, node.id).declare(node);
@@ -102,7 +107,7 @@ export function createLedger(clock: () => number = Date.now): PlacementLedger {
     },
 
     removeCluster(clusterId) {
-      for (const node of clusters.get(clusterId)?.values() ?? []) node.declare(undefined);
+      for (const node of clusters.get(clusterId)?.nodes().values() ?? []) node.declare(undefined);
       removeUnused(clusterId);
     },
 
@@ -179,14 +184,15 @@ export function createLedger(clock: () => number = Date.now): PlacementLedger {
       if (!entry) return;
       committed.delete(instanceId);
       reserved.delete(instanceId);
-      account(entry.clusterId, entry.nodeId).remove(entry);
-      removeUnused(entry.clusterId);
+      const node = account(entry.clusterId, entry.nodeId);
+      node.remove(entry);
+      if (node.isEmpty) removeUnused(entry.clusterId);
     },
 
     free(clusterId, nodeId) {
       expire();
       return (
-        clusters.get(clusterId)?.get(nodeId)?.free() ?? { memoryBytes: 0, cpuCores: 0, gpus: [] }
+        clusters.get(clusterId)?.find(nodeId)?.free() ?? { memoryBytes: 0, cpuCores: 0, gpus: [] }
       );
     },
 

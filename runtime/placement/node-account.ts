@@ -31,11 +31,11 @@ export class NodeAccount {
   #microcores = 0;
   #instances = 0;
   readonly #devices = new Map<number, DeviceAccount>();
-  #version = 0;
+  readonly #onChange: () => void;
 
-  /** Grows with every change: what was derived from the account holds while it stands. */
-  get version(): number {
-    return this.#version;
+  /** @param onChange - after every change: what was derived from the account holds no more */
+  constructor(onChange: () => void = () => undefined) {
+    this.#onChange = onChange;
   }
 
   get instances(): number {
@@ -43,12 +43,12 @@ export class NodeAccount {
   }
 
   declare(spec: NodeSpec | undefined): void {
-    this.#version += 1;
     this.#capacity = spec && {
       memoryBytes: spec.memoryBytes,
       microcores: toMicrocores(spec.cpuCores),
       gpus: spec.gpus.map((gpu) => gpu.memoryBytes),
     };
+    this.#onChange();
   }
 
   /** Neither declared nor promised: nothing is lost with it. */
@@ -122,7 +122,6 @@ export class NodeAccount {
   }
 
   #change({ memoryBytes, cpuCores, gpus }: PlannedInstance, sign: 1 | -1): void {
-    this.#version += 1;
     this.#instances += sign;
     this.#memoryBytes += sign * memoryBytes;
     this.#microcores += sign * toMicrocores(cpuCores);
@@ -137,5 +136,6 @@ export class NodeAccount {
       device.exclusiveHolders += exclusive ? sign : 0;
       this.#devices.set(index, device);
     }
+    this.#onChange();
   }
 }

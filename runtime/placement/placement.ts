@@ -4,7 +4,7 @@ import type { BlockView } from '../../sdk/hooks.ts';
 import type { ClusterSpec } from '../../sdk/spec/cluster.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 
-/** The one place that knows what is promised. Capacity − committed − reserved is never negative on any node or device. */
+/** The one place that knows what is promised of a tenant's clusters. Capacity − committed − reserved is never negative on any node or device. */
 export interface Ledger {
   /** Declares or replaces a cluster's nodes. Shrinking below what is promised is allowed; nothing more is then promised. */
   setCluster(cluster: ClusterSpec): void;
@@ -47,9 +47,10 @@ export interface ClusterView {
 
 /** Runs the pipeline: filter → selection → dry runs → post dry run → reserve. Every step appends to the decision. */
 export interface Placement {
-  readonly ledger: Ledger;
+  /** One a tenant: two tenants may name clusters alike. */
+  ledgerOf(tenant: string): Ledger;
   /** What policies see of a cluster now: frozen, unchanged nodes the same objects as before. */
-  snapshot(view: ClusterView): ClusterSnapshot;
+  snapshot(tenant: string, view: ClusterView): ClusterSnapshot;
   /**
    * Never throws for a refusal: the decision says why. With `reserve`, the plan in the decision is already reserved under
    * `reservationId` and waits for `ledger.commit`.
@@ -62,8 +63,8 @@ export interface Placement {
 
 export interface PlacementOptions {
   readonly host: import('../policy/host.ts').PolicyHost;
-  /** The clusters as they are now, with the revision of the inventory. */
-  readonly inventory: () => {
+  /** The tenant's clusters as they are now, with the revision of the inventory. */
+  readonly inventory: (tenant: string) => {
     readonly clusters: readonly ClusterView[];
     readonly revision: number;
   };

@@ -1,86 +1,130 @@
-import type {
-  ClusterSnapshot,
-  GpuSnapshot,
-  NodeMeasurement,
-  NodeSnapshot,
-} from '../../sdk/cluster.ts';
+import type { ClusterSnapshot, GpuSnapshot, NodeSnapshot } from '../../sdk/cluster.ts';
 import type { NodeSpec } from '../../sdk/spec/cluster.ts';
-import { deepFreeze } from '../policy/index.ts';
+import { deepFreeze, freezeList } from '../policy/index.ts';
+import type { ClusterAccount } from './cluster-account.ts';
 import type { PlacementLedger } from './ledger.ts';
+import type { NodeAccount } from './node-account.ts';
 import type { ClusterView } from './placement.ts';
 
 interface Remembered {
-  readonly spec: NodeSpec;
-  readonly healthy: boolean;
-  readonly measured: NodeMeasurement | undefined;
-  readonly version: number;
-  readonly snapshot: NodeSnapshot;
+  readonly view: ClusterView;
+  /** Of the account, when the snapshot was taken. */
+  readonly revision: number;
+  readonly snapshot: ClusterSnapshot;
+  /** Node id → its place in the view and in the snapshot. */
+  readonly places: ReadonlyMap<string, number>;
 }
 
-/** What policies see of clusters: frozen, and the same object while nothing about a node changed. */
+/** What policies see of clusters: frozen, and the same object while nothing about a node or a cluster changed. */
 export interface Snapshots {
   of(view: ClusterView): ClusterSnapshot;
 }
 
-export function createSnapshots(ledger: PlacementLedger): Snapshots {
-  const clusters = new Map<string, Map<string, Remembered>>();
+function nodeSnapshot(view: ClusterView, spec: NodeSpec, account: NodeAccount): NodeSnapshot {
+  const gpus = spec.gpus.map(
+    ({ modelName, memoryBytes }, index): GpuSnapshot => ({
+      index,
+      modelName,
+      totalMemoryBytes: memoryBytes,
+      // Nothing measures devices yet: what is promised of them is all that is known.
+      utilizationFraction: 0,
+      ...account.device(index),
+    }),
+  );
+  const measured = view.measured.get(spec.id);
+  return deepFreeze({
+    id: spec.id,
+    healthy: view.healthyNodes.has(spec.id),
+    capacity: {
+      memoryBytes: spec.memoryBytes,
+      cpuCores: spec.cpuCores,
+      gpus: spec.gpus.map(({ memoryBytes }, index) => ({ index, memoryBytes })),
+    },
+    free: account.free(),
+    gpus,
+    instances: account.instances,
+    ...(measured ? { measured } : {}),
+    tags: spec.tags,
+    metadata: spec.metadata,
+  });
+}
 
-  function nodeSnapshot(view: ClusterView, spec: NodeSpec): Remembered {
-    const account = ledger.account(view.spec.id, spec.id);
-    const gpus = spec.gpus.map(
-      ({ modelName, memoryBytes }, index): GpuSnapshot => ({
-        index,
-        modelName,
-        totalMemoryBytes: memoryBytes,
-        // Nothing measures devices yet: what is promised of them is all that is known.
-        utilizationFraction: 0,
-        ...account.device(index),
-      }),
-    );
-    const measured = view.measured.get(spec.id);
-    const healthy = view.healthyNodes.has(spec.id);
-    const snapshot: NodeSnapshot = {
-      id: spec.id,
-      healthy,
-      capacity: {
-        memoryBytes: spec.memoryBytes,
-        cpuCores: spec.cpuCores,
-        gpus: spec.gpus.map(({ memoryBytes }, index) => ({ index, memoryBytes })),
-      },
-      free: account.free(),
-      gpus,
-      instances: account.instances,
-      ...(measured ? { measured } : {}),
-      tags: spec.tags,
-      metadata: spec.metadata,
-    };
-    return { spec, healthy, measured, version: account.version, snapshot: deepFreeze(snapshot) };
+function clusterSnapshot(view: ClusterView, nodes: NodeSnapshot[]): ClusterSnapshot {
+  const { id, regionId, tags, metadata, reputation, status } = view.spec;
+  return deepFreeze({
+    id,
+    regionId,
+    tags,
+    metadata,
+    ...(reputation === undefined ? {} : { reputation }),
+    ...(status === undefined ? {} : { status }),
+    nodes: freezeList(nodes),
+  });
+}
+
+const sameView = (a: ClusterView, b: ClusterView): boolean =>
+  a.spec === b.spec && a.healthyNodes === b.healthyNodes && a.measured === b.measured;
+
+/** The snapshot of before with the changed nodes taken anew: of a thousand nodes, a placement changes one. */
+function patched(
+  before: Remembered,
+  view: ClusterView,
+  account: ClusterAccount,
+  changed: ReadonlySet<string>,
+): ClusterSnapshot {
+  if (changed.size === 0) return before.snapshot;
+  const nodes = [...before.snapshot.nodes];
+  for (const id of changed) {
+    const place = before.places.get(id);
+    const spec = place === undefined ? undefined : view.spec.nodes[place];
+    if (place !== undefined && spec) {
+      nodes[place] = nodeSnapshot(view, spec, account.node(id));
+    }
   }
+  return clusterSnapshot(view, nodes);
+}
 
+/** The view changed: every node is looked at, and those about which nothing changed stay the same objects. */
+function rebuilt(
+  before: Remembered | undefined,
+  view: ClusterView,
+  account: ClusterAccount,
+  changed: ReadonlySet<string> | undefined,
+): ClusterSnapshot {
+  const nodes = view.spec.nodes.map((spec): NodeSnapshot => {
+    const { id } = spec;
+    const place = before?.places.get(id);
+    const known = place === undefined ? undefined : before?.snapshot.nodes[place];
+    const same =
+      known &&
+      place !== undefined &&
+      changed?.has(id) === false &&
+      before?.view.spec.nodes[place] === spec &&
+      known.healthy === view.healthyNodes.has(id) &&
+      known.measured === view.measured.get(id);
+    return same ? known : nodeSnapshot(view, spec, account.node(id));
+  });
+  return clusterSnapshot(view, nodes);
+}
+
+export function createSnapshots(ledger: PlacementLedger): Snapshots {
+  /** By account: what the ledger forgets is forgotten here too. */
+  const clusters = new WeakMap<ClusterAccount, Remembered>();
   return {
     of(view) {
-      const { id, regionId, tags, metadata, reputation, status, nodes } = view.spec;
-      const before = clusters.get(id);
-      const now = new Map<string, Remembered>();
-      for (const spec of nodes) {
-        const known = before?.get(spec.id);
-        const current =
-          known?.spec === spec &&
-          known.healthy === view.healthyNodes.has(spec.id) &&
-          known.measured === view.measured.get(spec.id) &&
-          known.version === ledger.account(id, spec.id).version;
-        now.set(spec.id, current ? known : nodeSnapshot(view, spec));
-      }
-      clusters.set(id, now);
-      return deepFreeze({
-        id,
-        regionId,
-        tags,
-        metadata,
-        ...(reputation === undefined ? {} : { reputation }),
-        ...(status === undefined ? {} : { status }),
-        nodes: [...now.values()].map(({ snapshot }) => snapshot),
-      });
+      const { spec } = view;
+      const account = ledger.cluster(spec.id);
+      const { revision } = account;
+      const before = clusters.get(account);
+      const journal = before && account.changedSince(before.revision);
+      const changed = journal && new Set(journal);
+      const same = before && changed && sameView(before.view, view);
+      const snapshot = same
+        ? patched(before, view, account, changed)
+        : rebuilt(before, view, account, changed);
+      const places = same ? before.places : new Map(spec.nodes.map(({ id }, at) => [id, at]));
+      clusters.set(account, { view, revision, snapshot, places });
+      return snapshot;
     },
   };
 }

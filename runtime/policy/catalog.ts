@@ -5,7 +5,7 @@ import { parseVersionedName } from '../../sdk/ids.ts';
 import { nearest } from '../../sdk/nearest.ts';
 import type { AnyPolicy } from '../../sdk/policy.ts';
 import type { PolicySpec } from '../../sdk/spec/policy.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoredDocument } from '../store/store.ts';
 import { type Checker, createJsonSchemaChecker, createZodChecker } from './checker.ts';
 import { createInProcessRunner } from './in-process.ts';
 import type { PolicyRunner } from './runner.ts';
@@ -100,25 +100,27 @@ export function createCatalog(
   const index = indexOf(builtins);
   const uploaded = new Map<string, { readonly revision: number; readonly entry: CatalogEntry }>();
 
+  /** A schema is compiled once a version, not once an evaluation. */
+  function entryOf(document: StoredDocument<PolicySpec>): CatalogEntry {
+    const { tenant, id, revision, value } = document;
+    const name = JSON.stringify([tenant, id]);
+    const known = uploaded.get(name);
+    if (known?.revision === revision) return known.entry;
+    const entry = uploadedEntry(tenant, value, pool);
+    uploaded.set(name, { revision, entry });
+    return entry;
+  }
+
   async function readUploaded(tenant: string, uri: string): Promise<CatalogEntry | undefined> {
     const document = await store.get<PolicySpec>({ tenant, kind: 'policy', id: uri });
-    const name = JSON.stringify([tenant, uri]);
-    if (!document) {
-      uploaded.delete(name);
-      return undefined;
-    }
-    const known = uploaded.get(name);
-    if (known?.revision === document.revision) return known.entry;
-    const entry = uploadedEntry(tenant, document.value, pool);
-    uploaded.set(name, { revision: document.revision, entry });
-    return entry;
+    if (document) return entryOf(document);
+    uploaded.delete(JSON.stringify([tenant, uri]));
+    return undefined;
   }
 
   async function list(tenant: string): Promise<readonly CatalogEntry[]> {
     const documents = await store.list<PolicySpec>(tenant, 'policy');
-    const own = documents
-      .filter(({ value }) => !index.has(value.uri))
-      .map(({ value }) => uploadedEntry(tenant, value, pool));
+    const own = documents.filter(({ id }) => !index.has(id)).map(entryOf);
     return [...index.values(), ...own];
   }
 

@@ -12,5 +12,11 @@ export function deepFreeze<T>(value: T): T {
   return Object.freeze(value);
 }
 
+/** Freezes a list whose elements {@link deepFreeze} has all seen, without looking at them again. */
+export function freezeList<T extends object>(elements: T[]): readonly T[] {
+  frozen.add(elements);
+  return Object.freeze(elements);
+}
+
 /** Whether {@link deepFreeze} has seen it: what is derived from it may be kept. */
 export const isDeeplyFrozen = (value: object): boolean => frozen.has(value);

@@ -47,6 +47,8 @@ export interface PolicyHost {
       readonly origin: 'built-in' | 'uploaded';
     }[]
   >;
+  /** Removes what policies keep of a use site that is gone, from the store too. */
+  forget(tenant: string, useSite: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -58,6 +60,8 @@ export interface PolicyHostOptions {
   readonly loadArtifact: (hash: string) => Promise<string>;
   /** Unix milliseconds. @default Date.now */
   readonly clock?: () => number;
+  /** How long changed states wait to be written together. @default 250 */
+  readonly stateWriteDelayMs?: number;
   /** Of each evaluation's random numbers; recorded. @default 32 random bits */
   readonly seed?: () => number;
 }

@@ -4,7 +4,8 @@
  *
  * @module
  */
+export { allRowsUpTo, CandidateDigest, type CandidateRow } from './candidate-rows.ts';
 export { digestOf } from './digest.ts';
-export { deepFreeze } from './freeze.ts';
+export { deepFreeze, freezeList } from './freeze.ts';
 export * from './host.ts';
 export { createPolicyHost } from './policy-host.ts';

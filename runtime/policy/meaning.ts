@@ -12,6 +12,8 @@ type Meanings = {
   };
 };
 
+type Named = { readonly id: string };
+
 function unknownName(
   what: string,
   path: string,
@@ -30,9 +32,39 @@ function unknownName(
   ];
 }
 
-const idsOf = (things: readonly { readonly id: string }[]) => new Set(things.map(({ id }) => id));
+const idsOf = (things: readonly Named[]) => new Set(things.map(({ id }) => id));
+
+/** Policies mostly answer in the order of the question: then thousands of names need no index. */
+function unknownNodes(
+  rows: readonly { readonly nodeId: string }[],
+  asked: readonly Named[],
+  whole: readonly Named[],
+): readonly Problem[] {
+  let known: ReadonlySet<string> | undefined;
+  const problems: Problem[] = [];
+  for (const [at, { nodeId }] of rows.entries()) {
+    if (asked[at]?.id === nodeId) continue;
+    known ??= idsOf(whole);
+    problems.push(...unknownName('node', `$.nodes[${at}].nodeId`, nodeId, known));
+    if (problems.length >= maxProblems) break;
+  }
+  return problems;
+}
+
+/** Each looks for the nearest name, which takes its time. */
+const maxProblems = 20;
 
 type Placing = HookInput<'resourceAllocator'>;
+
+/** Of thousands of nodes, an answer names a few. */
+function nodesNamed(nodes: Placing['nodes'], ids: ReadonlySet<string>) {
+  const found = new Map<string, Placing['nodes'][number]>();
+  for (const node of nodes) {
+    if (found.size === ids.size) break;
+    if (ids.has(node.id)) found.set(node.id, node);
+  }
+  return found;
+}
 
 function assignmentProblems(
   { block, instances, nodes }: Placing,
@@ -48,12 +80,17 @@ function assignmentProblems(
       },
     ];
   }
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const known = new Set(byId.keys());
+  const byId = nodesNamed(nodes, new Set(assignments.map(({ nodeId }) => nodeId)));
+  let misnamed = 0;
   return assignments.flatMap(({ nodeId, gpus }, at): readonly Problem[] => {
     const path = `$.assignments[${at}]`;
     const node = byId.get(nodeId);
-    if (!node) return unknownName('node', `${path}.nodeId`, nodeId, known);
+    if (!node) {
+      misnamed += 1;
+      return misnamed > maxProblems
+        ? []
+        : unknownName('node', `${path}.nodeId`, nodeId, idsOf(nodes));
+    }
     const wanted = block.resources.gpus.length;
     const distinct = new Set(gpus).size === gpus.length;
     if (gpus.length !== wanted || !distinct) {
@@ -93,15 +130,10 @@ export const meanings: Meanings = {
       ),
   },
   resourceAllocator: {
-    dry_run: (input, { assignments, nodes }) => {
-      const known = idsOf(input.cluster.nodes);
-      return [
-        ...(assignments.length > 0 ? assignmentProblems(input, assignments) : []),
-        ...nodes.flatMap(({ nodeId }, at) =>
-          unknownName('node', `$.nodes[${at}].nodeId`, nodeId, known),
-        ),
-      ];
-    },
+    dry_run: (input, { assignments, nodes }) => [
+      ...(assignments.length > 0 ? assignmentProblems(input, assignments) : []),
+      ...unknownNodes(nodes, input.nodes, input.cluster.nodes),
+    ],
     allocation: (input, output) => {
       if (!output.accept) return [];
       if (!input.plan) return assignmentProblems(input, output.assignments ?? []);

@@ -1,15 +1,22 @@
 import { randomInt } from 'node:crypto';
 import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import { AiosError, type ErrorCode, PolicyError, type Problem } from '../../sdk/errors.ts';
-import { type HookAction, type HookName, type HookOutput, hooks } from '../../sdk/hooks.ts';
+import {
+  type HookAction,
+  type HookName,
+  type HookOutput,
+  hooks,
+  type PolicyState,
+} from '../../sdk/hooks.ts';
 import { type CatalogEntry, createCatalog } from './catalog.ts';
 import { assertConfigured, chosenUri, configure } from './configure.ts';
 import { digestOf } from './digest.ts';
 import { fallbackAnswer } from './fallback.ts';
 import { deepFreeze } from './freeze.ts';
-import type { EvaluateRequest, PolicyHost, PolicyHostOptions } from './host.ts';
+import type { Evaluated, EvaluateRequest, PolicyHost, PolicyHostOptions } from './host.ts';
 import { checkOutput } from './output.ts';
 import { createStateKeeper } from './policy-state.ts';
+import { recordedOutput } from './recorded-output.ts';
 import { createSandboxPool } from './sandbox-pool.ts';
 
 /** Faults of the policy itself, which the hook's `onError` answers. */
@@ -41,7 +48,7 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
   const { clock = Date.now, seed = () => randomInt(2 ** 32) } = options;
   const pool = createSandboxPool(options.loadArtifact);
   const catalog = createCatalog(options.builtins, options.store, pool);
-  const states = createStateKeeper(options.store);
+  const states = createStateKeeper(options.store, options.stateWriteDelayMs);
 
   async function resolve<H extends HookName, A extends HookAction<H>>(
     request: EvaluateRequest<H, A>,
@@ -62,63 +69,76 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
       const configuration = assertConfigured(policy, request.reference, request.defaults);
       const input = deepFreeze(request.input);
       const runner = await policy.runner();
+      const startedMs = performance.now();
+      const record = {
+        hook,
+        action,
+        policyUri: policy.uri,
+        policyHash: policy.hash,
+        ...configuration,
+        seed: seed(),
+        nowMs: clock(),
+        inventoryRevision: request.inventoryRevision,
+        inputDigest: digestOf(input),
+      };
 
-      return states.use({ tenant, id: `${policy.uri}@${useSite}` }, async (state, version) => {
-        const startedMs = performance.now();
-        const nowMs = clock();
-        const record = {
-          hook,
-          action,
-          policyUri: policy.uri,
-          policyHash: policy.hash,
-          ...configuration,
-          seed: seed(),
-          nowMs,
-          stateRevision: version,
-          inventoryRevision: request.inventoryRevision,
-          inputDigest: digestOf(input),
-        };
-        const finish = (rest: Pick<PolicyEvaluation, 'output' | 'error' | 'logs'>) => ({
-          ...record,
-          ...rest,
-          durationMs: performance.now() - startedMs,
+      function evaluated(
+        output: HookOutput<H, A>,
+        rest: Pick<PolicyEvaluation, 'error' | 'logs' | 'stateRevision'>,
+      ): Evaluated<H, A> {
+        const durationMs = performance.now() - startedMs;
+        const evaluation = { ...record, ...rest, output: recordedOutput(output), durationMs };
+        return { output, evaluation };
+      }
+
+      /** What the hook's `onError` answers in the policy's place; throws where it says that the caller must fail. */
+      function failed(fault: unknown, stateRevision: number): Evaluated<H, A> {
+        const error = AiosError.from(fault);
+        const logs = (error.details.logs as readonly string[] | undefined) ?? [];
+        const { code, message } = error;
+        const rest = { error: { code, message }, logs, stateRevision };
+        const output = evaluationFaults.has(code) ? fallbackAnswer(hook, input) : undefined;
+        if (output !== undefined) return evaluated(output as HookOutput<H, A>, rest);
+        const durationMs = performance.now() - startedMs;
+        const evaluation: PolicyEvaluation = { ...record, ...rest, durationMs };
+        throw new PolicyError(code, message, {
+          problems: error.problems,
+          details: { evaluation, useSite },
+          cause: error,
         });
-        let logs: readonly string[] = [];
+      }
+
+      async function run(state: PolicyState, stateRevision: number) {
         try {
           const answer = await runner.run({
             hook,
             input,
             ...configuration,
             state: deepFreeze(state),
-            nowMs,
+            nowMs: record.nowMs,
             seed: record.seed,
             timeLimitMs: hooks[hook].timeLimitMs,
           });
-          logs = answer.logs;
-          const output = checkOutput(policy.uri, hook, action, input, answer.output);
-          const evaluation: PolicyEvaluation = finish({ output, logs });
-          return {
-            state: answer.state,
-            result: { output: output as HookOutput<H, A>, evaluation },
-          };
-        } catch (fault) {
-          const error = AiosError.from(fault);
-          logs = (error.details.logs as readonly string[] | undefined) ?? logs;
-          const output = evaluationFaults.has(error.code) ? fallbackAnswer(hook, input) : undefined;
-          const evaluation: PolicyEvaluation = finish({
-            ...(output === undefined ? {} : { output }),
-            error: { code: error.code, message: error.message },
-            logs,
-          });
-          if (output !== undefined) {
-            return { state, result: { output: output as HookOutput<H, A>, evaluation } };
+          const { logs } = answer;
+          try {
+            const output = checkOutput(policy.uri, hook, action, input, answer.output);
+            const result = evaluated(output as HookOutput<H, A>, { logs, stateRevision });
+            return { state: answer.state, result };
+          } catch (fault) {
+            const { code, message, problems } = AiosError.from(fault);
+            throw new PolicyError(code, message, { problems, details: { logs }, cause: fault });
           }
-          throw new PolicyError(error.code, error.message, {
-            problems: error.problems,
-            details: { evaluation, useSite },
-            cause: error,
-          });
+        } catch (fault) {
+          return { state, result: failed(fault, stateRevision) };
         }
+      }
+
+      const key = { tenant, policyUri: policy.uri, useSite };
+      return states.use(key, run).catch((fault: unknown) => {
+        const error = AiosError.from(fault);
+        // Too many wait for this state: the policy was not asked.
+        if (error.code === 'BUSY' && !error.details.evaluation) return failed(error, 0);
+        throw error;
       });
     },
 
@@ -155,6 +175,8 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         origin,
       }));
     },
+
+    forget: (tenant, useSite) => states.forget(tenant, useSite),
 
     async close() {
       await states.close();

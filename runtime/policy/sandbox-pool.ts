@@ -35,35 +35,43 @@ export function createSandboxPool(loadArtifact: (hash: string) => Promise<string
     return createSandbox({ uri, hook, source, entry });
   }
 
+  /** Never throws. */
   async function evict(): Promise<void> {
-    for (const [name, opening] of sandboxes) {
+    for (const [name, opening] of [...sandboxes]) {
       if (sandboxes.size <= maxSandboxes) return;
       const sandbox = await opening.catch(() => undefined);
-      if (sandbox && !sandbox.idle) continue;
+      if (sandboxes.get(name) !== opening || (sandbox && !sandbox.idle)) continue;
       sandboxes.delete(name);
-      await sandbox?.close();
+      await sandbox?.rest().catch(() => undefined);
+    }
+  }
+
+  /** The code's sandbox, from now on the latest used. */
+  async function touch(code: UploadedCode): Promise<Sandbox> {
+    const name = JSON.stringify([code.tenant, code.uri, code.hash, code.entry]);
+    const opening = sandboxes.get(name) ?? create(code);
+    sandboxes.delete(name);
+    sandboxes.set(name, opening);
+    try {
+      return await opening;
+    } catch (fault) {
+      if (sandboxes.get(name) === opening) sandboxes.delete(name);
+      throw AiosError.from(fault);
     }
   }
 
   return {
     async get(code) {
-      const name = JSON.stringify([code.tenant, code.uri, code.hash, code.entry]);
-      const opening = sandboxes.get(name) ?? create(code);
-      sandboxes.delete(name);
-      sandboxes.set(name, opening);
-      try {
-        const sandbox = await opening;
-        return {
-          async run(request) {
-            const answer = sandbox.run(request);
-            await evict();
-            return answer;
-          },
-        };
-      } catch (fault) {
-        sandboxes.delete(name);
-        throw AiosError.from(fault);
-      }
+      await touch(code);
+      return {
+        async run(request) {
+          // It may have given way since.
+          const sandbox = await touch(code);
+          // Beside the evaluation: nobody waits for another policy's thread to end.
+          void evict();
+          return sandbox.run(request);
+        },
+      };
     },
     async close() {
       const opened = [...sandboxes.values()];

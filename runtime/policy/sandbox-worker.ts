@@ -1,9 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { getQuickJS, type QuickJSContext, type QuickJSHandle } from 'quickjs-emscripten';
+import { runLimits } from './runner.ts';
 import { guestSource } from './sandbox-guest.ts';
 import type { SandboxBoot, SandboxCall, SandboxFault, SandboxReply } from './sandbox-protocol.ts';
 import { bundleName, createLineFinder } from './source-lines.ts';
 
+const maxMessageCharacters = 1000;
+const maxStackCharacters = 4000;
+const maxIssues = 20;
+const maxIssueCharacters = 64 * 1024;
 const limitPattern = /out of memory|stack overflow|call stack|string too long/i;
 
 /** QuickJS's word for code that the clock ended. */
@@ -47,8 +52,8 @@ function dump(context: QuickJSContext, handle: QuickJSHandle): Thrown {
 }
 
 function toFault(thrown: Thrown, locate: (stack: string) => string | undefined): SandboxFault {
-  const message = `${thrown.message ?? 'no message'}`.slice(0, 1000);
-  const at = locate(`${thrown.stack ?? ''}`);
+  const message = `${thrown.message ?? 'no message'}`.slice(0, maxMessageCharacters);
+  const at = locate(`${thrown.stack ?? ''}`.slice(0, maxStackCharacters));
   const type = message === interrupted ? 'timeout' : limitPattern.test(message) ? 'limit' : 'threw';
   return { type, message, ...(at === undefined ? {} : { at }) };
 }
@@ -115,20 +120,33 @@ async function load(boot: SandboxBoot) {
 function read(text: string, fail: (thrown: Thrown) => SandboxFault): SandboxReply {
   const reply = JSON.parse(text) as { type?: unknown; logs?: unknown } & Thrown &
     Omit<SandboxFault, 'type'>;
-  const logs = Array.isArray(reply.logs) ? reply.logs.map(String) : [];
+  const given: readonly unknown[] = Array.isArray(reply.logs) ? reply.logs : [];
+  const logs = given
+    .slice(0, runLimits.logLines)
+    .map((line) => String(line).slice(0, runLimits.logLineCharacters));
   if (reply.type === 'answer')
     return { ...(reply as unknown as SandboxReply & { type: 'answer' }), logs };
   if (reply.type === 'threw') {
     const fault = fail(reply);
     return { type: 'fault', fault, logs, spent: fault.type !== 'threw' };
   }
-  const type = reply.type === 'configuration-invalid' ? reply.type : 'output-invalid';
-  return {
-    type: 'fault',
-    fault: { ...reply, message: `${reply.message}`, type },
-    logs,
-    spent: false,
-  };
+  const message = `${reply.message}`.slice(0, maxMessageCharacters);
+  const fault: SandboxFault =
+    reply.type === 'configuration-invalid'
+      ? {
+          type: 'configuration-invalid',
+          message,
+          map: reply.map === 'settings' ? 'settings' : 'parameters',
+          issues: firstIssues(reply.issues),
+        }
+      : { type: 'output-invalid', message };
+  return { type: 'fault', fault, logs, spent: false };
+}
+
+/** Of a schema that finds more than can be told, none: the message still says whose schema it is. */
+function firstIssues(issues: unknown): NonNullable<SandboxFault['issues']> {
+  const first = Array.isArray(issues) ? issues.slice(0, maxIssues) : [];
+  return JSON.stringify(first).length <= maxIssueCharacters ? first : [];
 }
 
 const port = parentPort;

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { type ErrorCode, PolicyError } from '../../sdk/errors.ts';
+import { type ErrorCode, PolicyError, type Problem } from '../../sdk/errors.ts';
 import { problemsOf } from '../../sdk/spec/issues.ts';
 import { Reading } from '../../sdk/spec/reading.ts';
 import { entryPath } from '../entry.ts';
@@ -29,6 +29,9 @@ export interface SandboxOptions {
 export interface Sandbox extends PolicyRunner {
   /** No evaluation runs or waits. */
   readonly idle: boolean;
+  /** Ends the thread once nothing runs or waits. Another evaluation starts another thread. */
+  rest(): Promise<void>;
+  /** Ends the thread at once. */
   close(): Promise<void>;
 }
 
@@ -51,17 +54,28 @@ const codes: Record<SandboxFault['type'], ErrorCode> = {
 
 function sentence(fault: SandboxFault, timeLimitMs: number): string {
   const at = fault.at === undefined ? '' : ` (${fault.at})`;
+  // The author's own sentence may end in the full stop that this one adds.
+  const said = fault.message.replace(/\.$/, '');
   switch (fault.type) {
     case 'threw':
-      return `threw: ${fault.message}${at}`;
+      return `threw: ${said}${at}`;
     case 'timeout':
       return `did not end within ${timeLimitMs} ms${at}`;
     case 'limit':
-      return `went past a limit of its sandbox: ${fault.message}${at}`;
+      return `went past a limit of its sandbox: ${said}${at}`;
     case 'output-invalid':
-      return `is wrong: ${fault.message}`;
+      return `is wrong: ${said}`;
     case 'configuration-invalid':
       return `refuses its ${fault.map}`;
+  }
+}
+
+/** The guest says what its own schema found: what does not have the shape of issues is left out. */
+function issueProblems(issues: unknown, seen: unknown, reading: Reading): readonly Problem[] {
+  try {
+    return problemsOf(issues as readonly z.core.$ZodIssue[], z.unknown(), seen, reading);
+  } catch {
+    return [];
   }
 }
 
@@ -82,7 +96,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     const reading = new Reading();
     reading.place([], `$.policies.${request.hook}.${fault.map ?? 'parameters'}`);
     const seen = fault.map === 'settings' ? request.settings : request.parameters;
-    const problems = fault.issues ? problemsOf(fault.issues, z.unknown(), seen, reading) : [];
+    const problems = fault.issues ? issueProblems(fault.issues, seen, reading) : [];
     const message = `policy '${uri}' ${sentence(fault, request.timeLimitMs)}.`;
     return new PolicyError(codes[fault.type], message, { problems, details: { logs } });
   }
@@ -161,13 +175,19 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     const result = await answered;
     if (result.type === 'answer') {
       strikes = 0;
-      return { ...result, state: checkedState(uri, result.state) };
+      return { output: result.output, logs: result.logs, state: checkedState(uri, result.state) };
     }
     if (result.type === 'loaded' || result.spent) await retire(worker);
     else strikes = 0;
     const fault: SandboxFault =
       result.type === 'fault' ? result.fault : { type: 'limit', message: 'its thread restarted' };
     throw toError(fault, result.type === 'fault' ? result.logs : [], request);
+  }
+
+  async function end(): Promise<void> {
+    const worker = await thread?.catch(() => undefined);
+    thread = undefined;
+    await worker?.terminate();
   }
 
   return {
@@ -191,10 +211,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       );
       return result;
     },
-    async close() {
-      const worker = await thread?.catch(() => undefined);
-      thread = undefined;
-      await worker?.terminate();
+    rest() {
+      const rested = tail.then(end);
+      tail = rested.catch(() => undefined);
+      return rested;
     },
+    close: end,
   };
 }

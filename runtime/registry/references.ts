@@ -3,14 +3,17 @@ import type { Problem } from '../../sdk/errors.ts';
 import { type HookName, hookNames } from '../../sdk/hooks.ts';
 import { checkBlockAgainstComponent } from '../../sdk/protocol.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
+import { resolveResources } from '../../sdk/spec/resources.ts';
 import type { ArtifactStore } from '../control-plane.ts';
 import { checkFilter } from '../placement/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
+import { findMismatches } from './feeding.ts';
+import { whyNotRunnable } from './runnable.ts';
 
 /** Finds what a document refers to, among what is stored and what is being created with it. */
 export interface Lookup {
   component(uri: string): Promise<ResourceSpecs['component'] | undefined>;
-  hasBlock(id: string): Promise<boolean>;
+  block(id: string): Promise<ResourceSpecs['block'] | undefined>;
   hasVdag(uri: string): Promise<boolean>;
 }
 
@@ -29,6 +32,30 @@ export interface Findings {
 type Path = readonly PropertyKey[];
 /** Where a value of the plain form stands in the user's own document. */
 export type Locate = (plain: Path) => string;
+
+/** What keeps a block from ever running, and can be told before anybody tries. */
+function findHopeless(
+  block: ResourceSpecs['block'],
+  component: ResourceSpecs['component'],
+  locate: Locate,
+): readonly Problem[] {
+  const found: Problem[] = [];
+  const fault = whyNotRunnable(component);
+  if (fault) {
+    const message = `component '${component.uri}' ${fault}. The block waits until it can run`;
+    found.push({ path: locate(['componentUri']), message });
+  }
+  const { error } = resolveResources(block, { ...component.policies, ...block.policies });
+  if (error) {
+    const names = error.problems.map(({ path }) => path.split('.').at(-1)).join(', ');
+    found.push({
+      path: locate(['resources']),
+      message: `is missing, and the resourceAllocator does not give the amounts either (${names}). The block waits until they are stated`,
+      expected: '{"memoryBytes": "2Gi", "cpuCores": 1}',
+    });
+  }
+  return found;
+}
 
 /** Checks all that a document refers to: policies, artifacts, other documents. Collects every problem. */
 export async function checkReferences<K extends ResourceKind>(
@@ -76,12 +103,18 @@ export async function checkReferences<K extends ResourceKind>(
       await artifact(['stage', 'files', index, 'hash'], file.hash);
     }
     await policies(value.policies);
+    const fault = whyNotRunnable(value);
+    if (fault) {
+      const message = `the component ${fault}. Its blocks are kept, but wait`;
+      warnings.push({ path: locate(value.container ? ['container'] : []), message });
+    }
   }
 
   async function block(value: ResourceSpecs['block']): Promise<void> {
     const found = await lookup.component(value.componentUri);
     if (found) {
       warnings.push(...checkBlockAgainstComponent(value, found, locate));
+      warnings.push(...findHopeless(value, found, locate));
     } else {
       problems.push({
         path: locate(['componentUri']),
@@ -93,9 +126,12 @@ export async function checkReferences<K extends ResourceKind>(
   }
 
   async function vdag(value: ResourceSpecs['vdag']): Promise<void> {
+    const running = new Map<string, ResourceSpecs['component'] | undefined>();
     for (const [index, node] of value.nodes.entries()) {
       const { blockId, vdagUri } = node;
-      if (blockId !== undefined && !(await lookup.hasBlock(blockId))) {
+      const bound = blockId === undefined ? undefined : await lookup.block(blockId);
+      if (bound) running.set(node.label, await lookup.component(bound.componentUri));
+      if (blockId !== undefined && !bound) {
         problems.push({
           path: locate(['nodes', index, 'blockId']),
           message: `block '${blockId}' does not exist; create it first`,
@@ -109,6 +145,11 @@ export async function checkReferences<K extends ResourceKind>(
           seen: vdagUri,
         });
       }
+    }
+    // The shards of a model speak a protocol of their own.
+    const mismatches = value.generation ? [] : findMismatches(value, (label) => running.get(label));
+    for (const { edge, message } of mismatches) {
+      warnings.push({ path: locate(['edges', edge]), message });
     }
     for (const [index, file] of (value.generation?.files ?? []).entries()) {
       await artifact(['generation', 'files', index, 'hash'], file.hash);

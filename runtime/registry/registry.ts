@@ -120,8 +120,8 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   const storedLookup = (tenant: string): Lookup => ({
     component: async (uri) => (await documents.get(tenant, 'component', uri))?.value,
-    hasBlock: async (id) =>
-      (await documents.get(tenant, 'block', id)) !== undefined && !(await isLeaving(tenant, id)),
+    block: async (id) =>
+      (await isLeaving(tenant, id)) ? undefined : (await documents.get(tenant, 'block', id))?.value,
     hasVdag: async (uri) => (await documents.get(tenant, 'vdag', uri)) !== undefined,
   });
 
@@ -142,6 +142,13 @@ export function createRegistry(options: RegistryOptions): Registry {
       const existing = await documents.get(tenant, kind, id);
       const taken = kind === 'policy' && (await options.isBuiltInPolicy(tenant, id));
       if (taken || (existing && !replace)) throw exists(kind, id);
+      if (kind === 'block' && (await isLeaving(tenant, id))) {
+        throw new AiosError(
+          'IN_USE',
+          `block '${id}' is being deleted; its instances are ending. Create it again when it is gone.`,
+          { details: { kind, id, by: [] } },
+        );
+      }
       await beforeCommit?.(spec, existing);
       const ifRevision = existing?.revision ?? 0;
       const revision = await store.commit([
@@ -156,7 +163,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     const lookup: Lookup = {
       component: async (uri) =>
         plan.components.find((component) => component.uri === uri) ?? stored.component(uri),
-      hasBlock: async (id) => plan.blocks.some((block) => block.id === id) || stored.hasBlock(id),
+      block: async (id) => plan.blocks.find((block) => block.id === id) ?? stored.block(id),
       hasVdag: stored.hasVdag,
     };
     const problems: Problem[] = [];

@@ -1,4 +1,13 @@
-import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreError } from '../../sdk/errors.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -33,6 +42,15 @@ function prepareDirectory(path: string): void {
       { details: { path: folder }, retryable: false, cause },
     );
   }
+}
+
+/** Documents hold secrets of instances. SQLite gives its log and its shared memory the mode of the database. */
+function makePrivate(path: string): void {
+  for (const file of [path, `${path}.lock`]) {
+    closeSync(openSync(file, 'a', 0o600));
+    chmodSync(file, 0o600);
+  }
+  for (const file of [`${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
 }
 
 function transact(database: SqliteDatabase, work: () => void): void {
@@ -158,12 +176,16 @@ function createSqliteEngine(database: SqliteDatabase, release: () => void): Stor
  */
 export function createSqliteStore(path: string): Store {
   prepareDirectory(path);
+  try {
+    makePrivate(path);
+  } catch (error) {
+    throw storeError(error, path);
+  }
   const lock = lockDirectory(path);
   try {
     const database = openDatabase(path);
     try {
       prepareSchema(database, path);
-      chmodSync(path, 0o600);
       return createDocumentStore(createSqliteEngine(database, () => lock.release()));
     } catch (error) {
       database.close();

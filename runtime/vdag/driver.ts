@@ -12,6 +12,7 @@ import { answer } from './answer.ts';
 import type { GenerateRequest, GenerationDriver, GenerationEvent } from './generation.ts';
 import { createInstancePool } from './instance-pool.ts';
 import { createModelTexts, type ModelText } from './model-text.ts';
+import { contextExceeded, type PromptLimit } from './prompt-limit.ts';
 import { openScope, type RequestScope } from './request-scope.ts';
 import { pickShards, shardBlocks } from './shard-chain.ts';
 import { openShardSession } from './shard-session.ts';
@@ -69,8 +70,9 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       const generation = generationOf(vdag);
       const blocks = shardBlocks(vdag, generation.stages);
       const text = await scope.race(texts.load(generation));
-      const promptTokens = text.encode(request.prompt);
-      checkPrompt(vdag.uri, generation, promptTokens);
+      const limit = { modelUri: vdag.uri, contextTokens: generation.contextTokens };
+      const promptTokens = await scope.race(text.encode(request.prompt, limit, scope.signal));
+      checkPrompt(limit, generation.vocabularySize, promptTokens);
       const seed = request.sampling.seed ?? randomInt(2 ** 32);
       const job: Job = {
         request,
@@ -167,25 +169,19 @@ function generationOf(vdag: VdagSpec): GenerationSpec {
   return vdag.generation;
 }
 
-function checkPrompt(uri: string, generation: GenerationSpec, promptTokens: readonly number[]) {
-  const { contextTokens, vocabularySize } = generation;
+function checkPrompt(limit: PromptLimit, vocabularySize: number, promptTokens: readonly number[]) {
+  const { modelUri, contextTokens } = limit;
   if (promptTokens.length === 0) {
-    throw new AiosError('REQUEST_INVALID', `model '${uri}': the prompt is empty.`);
+    throw new AiosError('REQUEST_INVALID', `model '${modelUri}': the prompt is empty.`);
   }
-  if (promptTokens.length >= contextTokens) {
-    throw new AiosError(
-      'CONTEXT_LENGTH_EXCEEDED',
-      `model '${uri}': the context is ${contextTokens} tokens, prompt and answer together, and the prompt has ${promptTokens.length}. Shorten the prompt to ${contextTokens - 1} tokens or fewer.`,
-      { details: { contextTokens, promptTokens: promptTokens.length } },
-    );
-  }
+  if (promptTokens.length >= contextTokens) throw contextExceeded(limit, promptTokens.length);
   const wrong = promptTokens.findIndex(
     (token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize,
   );
   if (wrong >= 0) {
     throw new AiosError(
       'REQUEST_INVALID',
-      `model '${uri}': prompt token ${wrong} is ${promptTokens[wrong]}; expected an integer from 0 to ${vocabularySize - 1}.`,
+      `model '${modelUri}': prompt token ${wrong} is ${promptTokens[wrong]}; expected an integer from 0 to ${vocabularySize - 1}.`,
     );
   }
 }

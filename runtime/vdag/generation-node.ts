@@ -2,13 +2,18 @@ import { z } from 'zod';
 import { AiosError, shorten } from '../../sdk/errors.ts';
 import { samplingParameters } from '../../sdk/sampling.ts';
 import type { GenerateRequest, GenerationDriver } from './generation.ts';
-import { parseRequest } from './parse-request.ts';
+import { isTokenIds, parseRequest } from './parse-request.ts';
 
 const maxStops = 16;
 
 /** What a language model is given when it is one node of a graph: a prompt or messages, and how to answer. */
 const generationInput = z.strictObject({
-  prompt: z.union([z.string(), z.array(z.number().int().nonnegative())]).optional(),
+  prompt: z
+    .custom<string | readonly number[]>(
+      (prompt) => typeof prompt === 'string' || isTokenIds(prompt),
+      'must be a text or a list of token ids (whole numbers from 0)',
+    )
+    .optional(),
   messages: z.array(z.strictObject({ role: z.string(), content: z.string() })).optional(),
   maxTokens: z.number().int().positive().optional(),
   stop: z
@@ -81,9 +86,11 @@ function readInput(
     typeof given === 'object' && given !== null && !Array.isArray(given)
       ? { ...given, ...modelParameters }
       : given;
-  return parseRequest(`the input of model '${uri}'`, generationInput, merged, (input) =>
-    input && (input.prompt === undefined) === (input.messages === undefined)
-      ? [{ path: '$', message: "give either 'prompt' or 'messages'", seen: shorten(data) }]
-      : [],
-  );
+  return parseRequest(`the input of model '${uri}'`, generationInput, merged, {
+    check: (input) =>
+      input && (input.prompt === undefined) === (input.messages === undefined)
+        ? [{ path: '$', message: "give either 'prompt' or 'messages'", seen: shorten(data) }]
+        : [],
+    opaque: ['prompt'],
+  });
 }

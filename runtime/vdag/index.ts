@@ -14,4 +14,4 @@ export {
   type GraphRunnerOptions,
   type InvokeRequest,
 } from './graph-runner.ts';
-export { parseRequest } from './parse-request.ts';
+export { isTokenIds, parseRequest } from './parse-request.ts';

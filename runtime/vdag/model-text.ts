@@ -9,12 +9,20 @@ import {
   loadTokenizer,
   tokenizerLimits,
 } from '../model/index.ts';
-import type { GenerateRequest, TokenChoice } from './generation.ts';
+import type { ChatMessage, GenerateRequest, TokenChoice } from './generation.ts';
+import { checkPromptLength, checkPromptTokens, type PromptLimit } from './prompt-limit.ts';
 
 /** The words of one model: everything of it that the driver holds. */
 export interface ModelText {
-  /** @throws {AiosError} REQUEST_INVALID - no chat template, or it refuses the messages; REQUEST_TOO_LARGE */
-  encode(prompt: GenerateRequest['prompt']): readonly number[];
+  /**
+   * @throws {AiosError} REQUEST_INVALID - no chat template, or it refuses the messages; CONTEXT_LENGTH_EXCEEDED - found
+   * without tokenizing all of a prompt far over the limit; REQUEST_TOO_LARGE
+   */
+  encode(
+    prompt: GenerateRequest['prompt'],
+    limit: PromptLimit,
+    signal: AbortSignal,
+  ): Promise<readonly number[]>;
   /** Turns the tokens of one answer into text. */
   createTextStream(): Detokenizer;
   choice(token: number, logprob: number): TokenChoice;
@@ -91,17 +99,28 @@ async function loadModelText(
           ...(tokenizer.endToken === undefined ? {} : { endToken: tokenizer.endToken }),
         });
 
+  const render = (messages: readonly ChatMessage[]): string => {
+    if (chat) return chat.render(messages);
+    throw new AiosError(
+      'REQUEST_INVALID',
+      'the model has no chat template. Ask it at /v1/completions with a plain prompt.',
+    );
+  };
+
   return {
-    encode(prompt) {
+    async encode(prompt, limit, signal) {
       if (prompt.type === 'tokens') return prompt.tokens;
-      if (prompt.type === 'text') return tokenizer.encode(prompt.text);
-      if (!chat) {
-        throw new AiosError(
-          'REQUEST_INVALID',
-          'the model has no chat template. Ask it at /v1/completions with a plain prompt.',
-        );
-      }
-      return tokenizer.encode(chat.render(prompt.messages), { addSpecialTokens: false });
+      const isChat = prompt.type === 'messages';
+      const contents = isChat ? prompt.messages.map(({ content }) => content) : [prompt.text];
+      // Before the template runs: it may cost more than what it is given.
+      checkPromptLength(
+        limit,
+        contents.reduce((sum, { length }) => sum + length, 0),
+      );
+      const text = isChat ? render(prompt.messages) : prompt.text;
+      const count = (slice: string) => tokenizer.encode(slice, { addSpecialTokens: false }).length;
+      await checkPromptTokens(limit, text, count, signal);
+      return tokenizer.encode(text, { addSpecialTokens: !isChat });
     },
     createTextStream: () => createDetokenizer(tokenizer, { continues: true }),
     choice(token, logprob) {

@@ -49,20 +49,33 @@ export function openScope(
   // Not AbortSignal.any: it keeps an entry for every request in a long-lived source.
   for (const signal of outer) signal.addEventListener('abort', cancel);
 
-  const over = new Promise<never>((_resolve, reject) => {
-    controller.signal.addEventListener('abort', () => reject(controller.signal.reason), {
-      once: true,
-    });
-  });
-  over.catch(() => {});
+  // Not Promise.race with one promise for the end: it keeps the result of every race until the scope is over.
+  const racing = new Set<(reason: unknown) => void>();
+  controller.signal.addEventListener(
+    'abort',
+    () => {
+      for (const reject of racing) reject(controller.signal.reason);
+      racing.clear();
+    },
+    { once: true },
+  );
 
   return {
     signal: controller.signal,
     throwIfOver: () => controller.signal.throwIfAborted(),
-    race: (work) => {
-      controller.signal.throwIfAborted();
-      return Promise.race([work, over]);
-    },
+    race: (work) =>
+      new Promise((resolve, reject) => {
+        const settle = <V>(how: (value: V) => void) => {
+          return (value: V) => {
+            racing.delete(reject);
+            how(value);
+          };
+        };
+        // Listened to in any case: work that fails after the scope is over is nobody's unhandled rejection.
+        work.then(settle(resolve), settle(reject));
+        if (controller.signal.aborted) reject(controller.signal.reason);
+        else racing.add(reject);
+      }),
     end() {
       clearTimeout(timer);
       for (const signal of outer) signal.removeEventListener('abort', cancel);

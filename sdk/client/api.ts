@@ -63,6 +63,8 @@ export interface InstanceStatus {
   readonly peakResidentBytes?: number;
   /** Resident before the workload was loaded, as the process saw itself. */
   readonly emptyResidentBytes?: number;
+  /** `residentBytes` above `emptyResidentBytes`: what the workload itself takes. */
+  readonly aboveEmptyBytes?: number;
   readonly outstandingRequests: number;
   readonly counters?: ShardCounters;
   readonly lastError?: string;
@@ -127,6 +129,15 @@ export interface CandidateExplanation {
   readonly chosen: boolean;
 }
 
+/** How many candidates a decision was about, where not every one of them is listed. */
+export interface CandidateCounts {
+  /** Nodes, or clusters that no node was looked at of. */
+  readonly total: number;
+  readonly scored: number;
+  /** By refusing condition, the most frequent first. */
+  readonly refused: readonly { readonly refusedBy: string; readonly count: number }[];
+}
+
 export interface PolicyEvaluation {
   readonly hook: string;
   readonly action: string;
@@ -154,7 +165,10 @@ export interface Decision {
   readonly reason: 'create' | 'dry-run' | 'heal' | 'restart' | 'scale';
   readonly outcome: 'placed' | 'refused' | 'dry-run';
   readonly message: string;
+  /** Of more than 100: what was chosen, the best 20 scores and 5 examples of each refusing condition. */
   readonly candidates: readonly CandidateExplanation[];
+  /** Of all candidates; present where `candidates` lists only some. */
+  readonly candidateCounts?: CandidateCounts;
   readonly evaluations: readonly PolicyEvaluation[];
   /** The plan that was reserved and committed. */
   readonly plan?: PlacementPlan;

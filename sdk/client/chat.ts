@@ -1,4 +1,4 @@
-import { AiosError } from '../errors.ts';
+import { ClientError } from '../errors.ts';
 import type { Http } from './http.ts';
 
 export interface ChatMessage {
@@ -102,7 +102,7 @@ export async function* streamChat(
     measured = chunk.aios ?? measured;
   }
   if (finishReason === undefined) {
-    throw new AiosError(
+    throw new ClientError(
       'CONNECTION_FAILED',
       `the answer of '${request.model}' was cut off; ask again.`,
     );

@@ -1,4 +1,4 @@
-import { AiosError, type ErrorCode, errorCodes, type Problem } from '../errors.ts';
+import { AiosError, ClientError, type ErrorCode, errorCodes, type Problem } from '../errors.ts';
 import { readEvents } from './sse.ts';
 
 export interface ConnectOptions {
@@ -6,6 +6,8 @@ export interface ConnectOptions {
   readonly apiKey?: string | undefined;
   /** For tests and proxies. @default the global one */
   readonly fetch?: typeof globalThis.fetch;
+  /** Aborts every call that has no signal of its own. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CallOptions {
@@ -73,7 +75,7 @@ async function parseJson(response: Response): Promise<unknown> {
     return JSON.parse(text);
   } catch {
     if (!response.ok) return undefined;
-    throw new AiosError(
+    throw new ClientError(
       'CONNECTION_FAILED',
       `${response.url} did not answer JSON: is it a control plane of aios?`,
     );
@@ -105,15 +107,26 @@ export function createHttp(base: string, options: ConnectOptions): Http {
     const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
     const code = isObject(inner) ? inner.code : undefined;
     const reason = typeof code === 'string' ? code : inner instanceof Error ? inner.message : inner;
-    return new AiosError(
+    if (reason === 'bad port') {
+      return new ClientError(
+        'REQUEST_INVALID',
+        `${base} is on a port that HTTP clients never ask (https://fetch.spec.whatwg.org/#port-blocking); use another.`,
+        { cause },
+      );
+    }
+    return new ClientError(
       'CONNECTION_FAILED',
       `no answer from the control plane (${reason}); is \`aios up\` running at ${base}? Another address: --url or AIOS_URL.`,
       { cause },
     );
   };
 
+  const signalOf = (request: CallOptions): AbortSignal | undefined =>
+    request.signal ?? options.signal;
+
   const call = async (path: string, request: CallOptions, accept: string): Promise<Response> => {
     const { body, type } = bodyOf(request);
+    const signal = signalOf(request);
     const init: RequestInit = {
       method: request.method ?? (body === undefined ? 'GET' : 'POST'),
       headers: {
@@ -124,12 +137,12 @@ export function createHttp(base: string, options: ConnectOptions): Http {
       },
       ...(body === undefined ? {} : { body }),
       ...(request.bytes === undefined ? {} : { duplex: 'half' as const }),
-      ...(request.signal ? { signal: request.signal } : {}),
+      ...(signal ? { signal } : {}),
     };
     try {
       return await send(`${base}${path}`, init);
     } catch (error) {
-      throw failure(error, request.signal);
+      throw failure(error, signalOf(request));
     }
   };
 
@@ -146,7 +159,7 @@ export function createHttp(base: string, options: ConnectOptions): Http {
       try {
         return (await parseJson(response)) as T;
       } catch (error) {
-        throw failure(error, request.signal);
+        throw failure(error, signalOf(request));
       }
     },
 
@@ -169,7 +182,7 @@ export function createHttp(base: string, options: ConnectOptions): Http {
           yield value as T;
         }
       } catch (error) {
-        throw failure(error, request.signal);
+        throw failure(error, signalOf(request));
       }
     },
   };

@@ -9,7 +9,7 @@
  * }
  * @module
  */
-import { AiosError } from '../errors.ts';
+import { ClientError } from '../errors.ts';
 import type { ComponentSpec } from '../spec/component.ts';
 import type { SplitPlan } from '../spec/plan.ts';
 import {
@@ -81,7 +81,7 @@ export interface ArtifactReceipt {
 }
 
 /**
- * Every method rejects with an {@link AiosError}; CONNECTION_FAILED when nobody answers, CANCELLED when the signal given
+ * Every method rejects with an AiosError; CONNECTION_FAILED when nobody answers, CANCELLED when the signal given
  * aborts.
  */
 export interface AiosClient {
@@ -122,12 +122,14 @@ export interface AiosClient {
   commitLink(ticket: string, hash: string): Promise<ArtifactReceipt>;
   /** Names to ask `chat` for. */
   models(): Promise<readonly string[]>;
+  /** @returns the URI of a model, by URI or by bare name while that is unique; NOT_FOUND when there is none */
+  model(name: string): Promise<string>;
   chat(request: ChatRequest): AsyncGenerator<ChatEvent, void, void>;
 }
 
 function baseUrl(url: string): string {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new AiosError(
+    throw new ClientError(
       'REQUEST_INVALID',
       `'${url}' is not the address of a control plane; expected one such as http://127.0.0.1:7420.`,
     );
@@ -188,6 +190,9 @@ export function connect(url: string, options: ConnectOptions = {}): AiosClient {
     async models() {
       const { data } = await http.json<{ data: { id: string }[] }>('/v1/models');
       return data.map(({ id }) => id);
+    },
+    async model(name) {
+      return (await http.json<{ id: string }>(`/v1/models/${segment(name)}`)).id;
     },
     chat: (request) => streamChat(http, request),
   };

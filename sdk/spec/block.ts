@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { blockId, componentUri, jsonObject, policyReference, resourceAmounts } from './common.ts';
 
+/** Each is placed against every node: more would hold up every other block. */
+export const maxInstancesOfBlock = 10_000;
+
 /** A component running: between `minInstances` and `maxInstances` processes on one cluster. */
 export const blockSpec = z.strictObject({
   id: blockId.describe('Lower-case letters, digits and hyphens. Generated when left out.'),
   componentUri: componentUri.describe('What runs: type.name:version-releaseTag.'),
-  minInstances: z.number().int().nonnegative(),
-  maxInstances: z.number().int().positive(),
+  minInstances: z.number().int().nonnegative().max(maxInstancesOfBlock),
+  maxInstances: z.number().int().positive().max(maxInstancesOfBlock),
   resources: resourceAmounts
     .optional()
     .describe(

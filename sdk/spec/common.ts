@@ -73,7 +73,7 @@ export const gpuRequest = z.strictObject({
 export const resourceAmounts = z.strictObject({
   memoryBytes: bytes,
   cpuCores: z.number().nonnegative().default(0),
-  gpus: z.array(gpuRequest).default([]),
+  gpus: z.array(gpuRequest).max(1024).default([]),
 });
 export type ResourceAmounts = z.output<typeof resourceAmounts>;
 

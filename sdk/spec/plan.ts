@@ -6,7 +6,10 @@ import { vdagSpec } from './vdag.ts';
 export const shardPlan = z.strictObject({
   index: z.number().int().nonnegative(),
   /** Folder beside `plan.json` that holds the graph and its weights. */
-  folder: z.string(),
+  folder: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
+    .max(200),
   firstLayer: z.number().int().nonnegative(),
   lastLayer: z.number().int().nonnegative(),
   hasEmbedding: z.boolean(),

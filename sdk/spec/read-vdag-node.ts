@@ -60,7 +60,10 @@ export function readNode(source: Source, node: Draft, located: Located): void {
   for (const key of ['preprocessing', 'postprocessing', 'assignment']) {
     if (node.value[key] === undefined) continue;
     const path = reading.locate([...node.at, key]);
-    reading.warn({ path }, 'is kept, but this version runs no policies of nodes');
+    reading.warn(
+      { path },
+      'is kept, but this version runs no policies of nodes: a call of the vDAG is refused while it is there',
+    );
   }
   for (const name of ['modelParameters', 'inputProtocol', 'outputProtocol']) {
     node.put(name, fields.take(name));

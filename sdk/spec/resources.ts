@@ -12,6 +12,13 @@ export type ResolvedResources =
 const largestAmount = 2 ** 30;
 const path = '$.policies.resourceAllocator.parameters';
 
+const examples: Readonly<Record<string, number>> = {
+  min_memory_mb: 2048,
+  cpus: 1,
+  gpus: 1,
+  min_gpu_free_memory: 16_000,
+};
+
 /** AIOS documents write numbers as text in nearly every example. */
 function toNumber(value: unknown): number {
   if (typeof value === 'number') return value;
@@ -61,11 +68,12 @@ export function resolveResources(
   }
 
   if (problems.length > 0) {
-    const names = problems.map((problem) => problem.path.slice(path.length + 1)).join(', ');
+    const names = [...new Set(problems.map((problem) => problem.path.slice(path.length + 1)))];
+    const example = JSON.stringify(Object.fromEntries(names.map((name) => [name, examples[name]])));
     return {
       error: new SpecError(
         'AMOUNT_MISSING',
-        `block '${block.id}' does not say what an instance needs (${names}). Add 'resources' to the block, such as {"memoryBytes": "2Gi", "cpuCores": 1}.`,
+        `block '${block.id}' does not say what an instance needs: ${names.join(', ')}. Add to policies.resourceAllocator.parameters of the block or its component, such as ${example} (memory in MB), or add 'resources' to the block, such as {"memoryBytes": "2Gi", "cpuCores": 1}.`,
         { problems },
       ),
     };

@@ -17,7 +17,10 @@ export const generationSpec = z.strictObject({
 export type GenerationSpec = z.output<typeof generationSpec>;
 
 export const vdagNode = z.strictObject({
-  label: z.string().min(1),
+  label: z
+    .string()
+    .min(1)
+    .describe('Names the node in edges, in errors, and in what several nodes hand on together.'),
   blockId: blockId.optional().describe('A block, …'),
   vdagUri: vdagUri.optional().describe('… or a nested vDAG, …'),
   assignment: policyReference.optional().describe('… or a policy that picks a block.'),
@@ -30,8 +33,12 @@ export const vdagNode = z.strictObject({
 export type VdagNode = z.output<typeof vdagNode>;
 
 export const vdagEdge = z.strictObject({
-  from: z.string(),
-  to: z.string(),
+  from: z.string().describe('Label of the node whose output is handed on.'),
+  to: z
+    .string()
+    .describe(
+      'Label of the node that is given it: as it is from one edge; by label, as {"a": …, "b": …}, where several edges lead here.',
+    ),
   outputNames: z
     .array(z.string())
     .default([])
@@ -45,7 +52,12 @@ export const vdagSpec = z.strictObject({
   version: z.string(),
   releaseTag: z.string(),
   nodes: z.array(vdagNode).min(1),
-  edges: z.array(vdagEdge).default([]),
+  edges: z
+    .array(vdagEdge)
+    .default([])
+    .describe(
+      'A node that no edge leads to is given the request; one that no edge leaves gives the answer, several by label.',
+    ),
   generation: generationSpec.optional().describe('Makes the vDAG a language model.'),
   controller: jsonObject.default({}).describe('AIOS section, kept as it came.'),
   tags: z.array(z.string()).default([]),

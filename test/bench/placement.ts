@@ -48,7 +48,7 @@ async function measure(nodes: number, allocator: string) {
     host,
     inventory: () => ({ clusters: [view], revision: 1 }),
   });
-  placement.ledger.setCluster(spec);
+  placement.ledgerOf('default').setCluster(spec);
   const policies = {
     clusterAllocator: policyReference.parse({ parameters: { filter } }),
     resourceAllocator: policyReference.parse({ policyRuleURI: `${allocator}:1.0.0-stable` }),
@@ -72,7 +72,7 @@ async function measure(nodes: number, allocator: string) {
       { reserve: true },
     );
     if (!reservationId) throw new Error(decision.message);
-    placement.ledger.cancel(reservationId);
+    placement.ledgerOf('default').cancel(reservationId);
   };
   for (let warm = 0; warm < 50; warm += 1) await place();
 

@@ -11,7 +11,7 @@ const host = testHost();
 afterAll(() => host.close());
 
 const view = clusterView({ id: 'c', nodes: nodesOf(8, 4, 2) });
-const cluster = testPlacement([view], { host }).snapshot(view);
+const cluster = testPlacement([view], { host }).snapshot('default', view);
 const block = {
   ...{
     id: 'b',

@@ -112,6 +112,7 @@ describe('the command line, from an empty directory to an answer', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     ({ model } = JSON.parse(out));
     expect(await connect(server.url).models()).toContain(model);
+    expect((await run('create-plan', 'plan')).out).toContain(`model ${model} is ready: 2 shards`);
   });
 
   it('shows each shard as a process of its own, promised and measured', async () => {
@@ -119,9 +120,10 @@ describe('the command line, from an empty directory to an answer', () => {
 
     const instances = blocks.flatMap((block) => block.instances);
     expect(new Set(instances.map(({ pid }) => pid)).size).toBe(2);
-    for (const { memoryBytes, residentBytes } of instances) {
+    for (const { memoryBytes, residentBytes, aboveEmptyBytes } of instances) {
       expect(memoryBytes).toBeGreaterThan(0);
       expect(residentBytes).toBeGreaterThan(0);
+      expect(aboveEmptyBytes).toBeLessThan(residentBytes ?? 0);
     }
     expect((await run('status')).out).toContain('language model');
   });
@@ -260,6 +262,16 @@ describe('a control plane', () => {
     expect((await chatEnded)[0]).not.toBe(0);
     expect(pids.filter(isRunning)).toEqual([]);
     server = await up(join(folder, 'data'));
+  });
+
+  it('forgets a model whole when its plan is undone by its bare name', async () => {
+    const { code } = await run('delete', 'vdag', model.replace(/:.*/, ''), '--cascade');
+
+    expect(code).toBe(0);
+    const { blocks, vdags } = await status();
+    const components = JSON.parse((await run('get', 'components', '--json')).out);
+    expect({ blocks, vdags, components }).toEqual({ blocks: [], vdags: [], components: [] });
+    expect((await aios(['chat', model], { url: server.url })).code).toBe(errorCodes.NOT_FOUND.exit);
   });
 });
 

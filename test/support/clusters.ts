@@ -51,7 +51,7 @@ export function testPlacement(
     inventory: () => ({ clusters, revision: 1 }),
     ...(options.clock ? { clock: options.clock } : {}),
   });
-  for (const { spec } of clusters) placement.ledger.setCluster(spec);
+  for (const { spec } of clusters) placement.ledgerOf('default').setCluster(spec);
   return placement;
 }
 

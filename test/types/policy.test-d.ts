@@ -21,6 +21,20 @@ test('a policy’s hook, parameters and name are inferred', () => {
   expectTypeOf(policy).toEqualTypeOf<Policy<'loadBalancer', 'first'>>();
 });
 
+test('schemas may be left out: then there are no values', () => {
+  definePolicy({
+    hook: 'loadBalancer',
+    name: 'plain',
+    version: '1.0.0',
+    description: 'For the type test.',
+    evaluate(input, context) {
+      expectTypeOf(input.sessionId).toEqualTypeOf<string>();
+      expectTypeOf(context.parameters).toEqualTypeOf<Record<string, never>>();
+      return { instanceId: 'in-1' };
+    },
+  });
+});
+
 test('the action discriminates the input', () => {
   definePolicy({
     ...described,

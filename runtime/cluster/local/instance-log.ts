@@ -103,7 +103,10 @@ export async function pruneLogs(folder: string, inUse: ReadonlySet<string>): Pro
   const names = (await readdir(folder)).filter((name) => !inUse.has(name.replace(/\.log$/, '')));
   if (names.length <= keptLogs) return;
   const dated = await Promise.all(
-    names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })),
+    names.map(async (name) => {
+      const info = await stat(join(folder, name)).catch(() => undefined);
+      return { name, at: info?.mtimeMs ?? 0 };
+    }),
   );
   dated.sort((a, b) => b.at - a.at);
   for (const { name } of dated.slice(keptLogs)) await rm(join(folder, name), { force: true });

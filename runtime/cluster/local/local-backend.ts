@@ -15,7 +15,8 @@ import type {
 import { prepareFolder, readProcessFile } from './instance-folder.ts';
 import { lastLines, limitLog, pruneLogs, readLog } from './instance-log.ts';
 import { createNodeMeter, type MeteredProcess } from './node-meter.ts';
-import { processesWith, processUsage, signalProcess } from './processes.ts';
+import { endGroup, processesWith, processUsage, signalProcess } from './processes.ts';
+import { createRunning, type Place, type Running, removeFolder } from './running.ts';
 import { spawnInstance } from './spawn-instance.ts';
 
 export interface LocalBackendOptions {
@@ -29,21 +30,6 @@ export interface LocalBackendOptions {
   readonly entry?: string;
   /** How long a process may take until its server listens. @default 30000 */
   readonly startTimeoutMs?: number;
-}
-
-interface Running {
-  readonly instanceId: string;
-  readonly clusterId: string;
-  readonly nodeId: string;
-  readonly folder: string;
-  readonly logPath: string;
-  /** Known once it was spawned, or when it was adopted. */
-  pid?: number;
-  /** Of a process that is not our child: who it is, as exits of strangers are only seen by asking. */
-  adopted?: InstanceProcess;
-  stopping: boolean;
-  readonly gone: Promise<void>;
-  readonly resolveGone: () => void;
 }
 
 const readyPollMs = 25;
@@ -67,40 +53,36 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
 
   const logPathOf = (id: string): string => join(logsFolder, `${checkInstanceId(id)}.log`);
   const emit = (event: InstanceEvent): void => {
-    for (const listener of [...listeners]) listener(event);
+    for (const listener of [...listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        // A listener's own fault must not keep an instance from being buried.
+        process.emitWarning(error instanceof Error ? error : String(error));
+      }
+    }
   };
 
-  function enter(instanceId: string, clusterId: string, nodeId: string): Running {
-    let resolveGone = (): void => undefined;
-    const gone = new Promise<void>((resolve) => {
-      resolveGone = resolve;
-    });
+  function enter(instanceId: string, place: Place): Running {
     const logPath = logPathOf(instanceId);
     const folder = join(instancesFolder, instanceId);
-    const instance = {
-      instanceId,
-      clusterId,
-      nodeId,
-      folder,
-      logPath,
-      stopping: false,
-      gone,
-      resolveGone,
-    };
+    const instance = createRunning(instanceId, place, { folder, logPath });
     running.set(instanceId, instance);
     return instance;
   }
 
   async function leave(instance: Running): Promise<void> {
-    await rm(instance.folder, { recursive: true, force: true });
+    await removeFolder(instance);
     running.delete(instance.instanceId);
     instance.resolveGone();
   }
 
   async function ended(instance: Running, exitCode: number | null, signal: string | null) {
+    const { pid } = instance;
+    delete instance.pid;
     // What the instance itself started must not outlive it.
-    if (instance.pid !== undefined) signalProcess(instance.pid, 'SIGKILL');
-    const lines = await lastLines(instance.logPath, 20);
+    if (pid !== undefined) await endGroup(pid);
+    const lines = await lastLines(instance.logPath, 20).catch(() => []);
     await leave(instance);
     emit({
       type: 'instance-exited',
@@ -130,12 +112,12 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
   }
 
   async function start(request: InstanceStart): Promise<void> {
-    const { instanceId, clusterId, nodeId } = request.boot;
+    const { instanceId } = request.boot;
     if (closing) throw new AiosError('CLOSED', 'The control plane is shutting down.');
     if (running.has(instanceId)) {
       throw new BlockError('INSTANCE_START_FAILED', `Instance '${instanceId}' runs already.`);
     }
-    const instance = enter(instanceId, clusterId, nodeId);
+    const instance = enter(instanceId, request.boot);
     try {
       await prepareFolder(instance.folder, request.files, artifactPath);
       if (instance.stopping) throw new AiosError('CANCELLED', 'it was stopped before it began');
@@ -147,7 +129,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
         boot: request.boot,
       });
       instance.pid = child.pid;
-      child.once('exit', (code, signal) => void ended(instance, code, signal));
+      void child.exit.then(({ exitCode, signal }) => ended(instance, exitCode, signal));
     } catch (error) {
       await leave(instance);
       const reason = AiosError.from(error);
@@ -162,6 +144,12 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
     void awaitReady(instance);
   }
 
+  /** The pid of a process that is not our child may have gone to a stranger since it was last looked at. */
+  async function signalInstance({ pid, adopted }: Running, signal: NodeJS.Signals): Promise<void> {
+    if (pid === undefined || (adopted && !(await isAlive(adopted)))) return;
+    signalProcess(pid, signal);
+  }
+
   async function stop(
     instanceId: string,
     { graceMs }: { readonly graceMs: number },
@@ -169,10 +157,8 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
     const instance = running.get(instanceId);
     if (!instance) return;
     instance.stopping = true;
-    if (instance.pid !== undefined) signalProcess(instance.pid, 'SIGTERM');
-    const kill = setTimeout(() => {
-      if (instance.pid !== undefined) signalProcess(instance.pid, 'SIGKILL');
-    }, graceMs);
+    await signalInstance(instance, 'SIGTERM');
+    const kill = setTimeout(() => void signalInstance(instance, 'SIGKILL'), graceMs);
     await instance.gone;
     clearTimeout(kill);
   }
@@ -213,12 +199,12 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
       (await processesWith(marker)).map(({ pid, command }) => [pid, command]),
     );
     const adopted = new Map<string, InstanceProcess>();
-    for (const { instanceId, clusterId, nodeId, process: recorded } of known) {
+    for (const { instanceId, process: recorded, ...place } of known) {
       const found = recorded ?? (await readProcessFile(join(instancesFolder, instanceId)));
       if (!found || !` ${commands.get(found.pid)} `.includes(` --instance=${instanceId} `))
         continue;
       if (!(await isAlive(found))) continue;
-      const instance = enter(instanceId, clusterId, nodeId);
+      const instance = enter(instanceId, place);
       instance.pid = found.pid;
       instance.adopted = found;
       adopted.set(instanceId, found);
@@ -231,15 +217,22 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
     return adopted;
   }
 
-  const processesOf = (clusterId: string): readonly MeteredProcess[] =>
+  const processesOf = (tenant: string, clusterId: string): readonly MeteredProcess[] =>
     [...running.values()].flatMap(({ instanceId, nodeId, pid, ...instance }) =>
-      pid !== undefined && instance.clusterId === clusterId ? [{ instanceId, nodeId, pid }] : [],
+      pid !== undefined && instance.tenant === tenant && instance.clusterId === clusterId
+        ? [{ instanceId, nodeId, pid }]
+        : [],
     );
+
+  async function tidyLogs(): Promise<void> {
+    for (const { logPath } of [...running.values()]) await limitLog(logPath);
+    await pruneLogs(logsFolder, new Set(running.keys()));
+  }
 
   const adoptedTimer = setInterval(() => void pollAdopted(), adoptedPollMs).unref();
   const logTimer = setInterval(() => {
-    for (const { logPath } of running.values()) void limitLog(logPath);
-    void pruneLogs(logsFolder, new Set(running.keys()));
+    // A full disk, a file that went meanwhile: it is tried again.
+    tidyLogs().catch((error: Error) => process.emitWarning(error));
   }, logLimitPollMs).unref();
 
   return {
@@ -247,7 +240,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
     start,
     stop,
     adopt,
-    measure: (cluster) => meter(cluster, processesOf(cluster.id)),
+    measure: (tenant, cluster) => meter(tenant, cluster, processesOf(tenant, cluster.id)),
     async check(cluster) {
       const ids = new Set(cluster.nodes.map(({ id }) => id));
       if (ids.size === cluster.nodes.length && cluster.nodes.every((node) => node.memoryBytes > 0))

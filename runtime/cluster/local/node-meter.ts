@@ -11,6 +11,7 @@ export interface MeteredProcess {
 }
 
 export type NodeMeter = (
+  tenant: string,
   cluster: ClusterSpec,
   processes: readonly MeteredProcess[],
 ) => Promise<ReadonlyMap<string, NodeMeasurement>>;
@@ -31,10 +32,11 @@ async function storage(directory: string) {
 
 /** Sums what the processes of each node use. Rates need two samples: the first answer says 0 cores. */
 export function createNodeMeter(directory: string): NodeMeter {
-  /** By cluster, then by instance; replaced whole, so that ended processes leave nothing behind. */
+  /** By tenant and cluster, then by instance; replaced whole, so that ended processes leave nothing behind. */
   const samples = new Map<string, ReadonlyMap<string, Sample>>();
 
-  return async (cluster, processes) => {
+  return async (tenant, cluster, processes) => {
+    const key = JSON.stringify([tenant, cluster.id]);
     const machine = await storage(directory);
     const [load1m = 0, load5m = 0, load15m = 0] = os.loadavg();
     const next = new Map<string, Sample>();
@@ -43,19 +45,26 @@ export function createNodeMeter(directory: string): NodeMeter {
         const used = await processUsage(pid);
         if (!used) return { nodeId, processes: 0, memoryBytes: 0, cores: 0 };
         const sample = { atMs: performance.now(), cpuSeconds: used.cpuSeconds };
-        const last = samples.get(cluster.id)?.get(instanceId);
+        const last = samples.get(key)?.get(instanceId);
         next.set(instanceId, sample);
         const seconds = last ? (sample.atMs - last.atMs) / 1000 : 0;
         const cores = last && seconds > 0 ? (sample.cpuSeconds - last.cpuSeconds) / seconds : 0;
         return { nodeId, processes: 1, memoryBytes: used.residentBytes, cores: Math.max(0, cores) };
       }),
     );
-    samples.set(cluster.id, next);
+    if (next.size > 0) samples.set(key, next);
+    else samples.delete(key);
 
+    const byNode = new Map<string, (typeof usages)[number][]>();
+    for (const usage of usages) {
+      const here = byNode.get(usage.nodeId) ?? [];
+      here.push(usage);
+      byNode.set(usage.nodeId, here);
+    }
     const atMs = Date.now();
     return new Map(
       cluster.nodes.map(({ id }) => {
-        const here = usages.filter(({ nodeId }) => nodeId === id);
+        const here = byNode.get(id) ?? [];
         const sum = (pick: (usage: (typeof here)[number]) => number): number =>
           here.reduce((total, usage) => total + pick(usage), 0);
         const measurement: NodeMeasurement = {

@@ -6,6 +6,7 @@ const run = promisify(execFile);
 const hasProc = process.platform === 'linux';
 /** Kernel's USER_HZ, which is 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
+const filesAtOnce = 64;
 
 export interface ProcessUsage {
   readonly residentBytes: number;
@@ -58,10 +59,16 @@ export const processUsage: (pid: number) => Promise<ProcessUsage | undefined> = 
 
 async function commandsFromProc(): Promise<readonly (readonly [pid: number, command: string])[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(
-    pids.map(async (pid) => [Number(pid), (await readText(`/proc/${pid}/cmdline`)) ?? ''] as const),
-  );
-  return lines.map(([pid, line]) => [pid, line.replaceAll('\0', ' ')]);
+  const found: (readonly [number, string])[] = [];
+  // Not all at once: on a busy machine there are more processes than files that we may have open.
+  for (let from = 0; from < pids.length; from += filesAtOnce) {
+    const lines = pids.slice(from, from + filesAtOnce).map(async (pid) => {
+      const line = (await readText(`/proc/${pid}/cmdline`)) ?? '';
+      return [Number(pid), line.replaceAll('\0', ' ')] as const;
+    });
+    found.push(...(await Promise.all(lines)));
+  }
+  return found;
 }
 
 async function commandsFromPs(): Promise<readonly (readonly [pid: number, command: string])[]> {
@@ -82,13 +89,25 @@ export async function processesWith(
     .map(([pid, command]) => ({ pid, command }));
 }
 
-/** Signals the process's whole group where it leads one, so that what it started ends with it. */
-export function signalProcess(pid: number, signal: NodeJS.Signals): void {
-  for (const target of signal === 'SIGKILL' ? [-pid, pid] : [pid]) {
+function signalAll(targets: readonly number[], signal: NodeJS.Signals): void {
+  for (const target of targets) {
     try {
       process.kill(target, signal);
     } catch {
       // Already gone.
     }
   }
+}
+
+/** SIGKILL goes to the process's whole group where it leads one, so that what it started ends with it. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  signalAll(signal === 'SIGKILL' ? [-pid, pid] : [pid], signal);
+}
+
+/**
+ * Ends what a process that is gone had started. The kernel gives its pid to nobody while its group has a member; where
+ * the pid runs again, the group is empty and both belong to a stranger.
+ */
+export async function endGroup(pid: number): Promise<void> {
+  if ((await processUsage(pid)) === undefined) signalAll([-pid], 'SIGKILL');
 }

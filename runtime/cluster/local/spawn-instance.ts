@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import type { InstanceBoot } from '../backend.ts';
 
@@ -21,10 +21,18 @@ export interface Spawn {
   readonly boot: InstanceBoot;
 }
 
+export interface Exit {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+export interface Spawned {
+  readonly pid: number;
+  readonly exit: Promise<Exit>;
+}
+
 /** Resolves once the process exists. Its output goes straight into the log file, so it needs us for nothing. */
-export async function spawnInstance(
-  request: Spawn,
-): Promise<ChildProcess & { readonly pid: number }> {
+export async function spawnInstance(request: Spawn): Promise<Spawned> {
   const log = await open(request.logPath, 'a', 0o600);
   try {
     // Detached: an instance outlives a control plane that was killed and is taken back by the next one.
@@ -34,14 +42,18 @@ export async function spawnInstance(
       detached: true,
       stdio: ['pipe', log.fd, log.fd],
     });
+    // Listened for from the first: it may be gone before anybody has asked.
+    const exit = new Promise<Exit>((resolve) => {
+      child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
+    });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', reject);
+      child.on('error', reject);
     });
     // It may die before it has read its boot document; its exit tells.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(JSON.stringify(request.boot));
-    return child as ChildProcess & { readonly pid: number };
+    return { pid: child.pid as number, exit };
   } finally {
     await log.close();
   }

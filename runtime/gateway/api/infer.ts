@@ -25,7 +25,9 @@ export function inferRoutes(services: GatewayServices): Hono<GatewayEnv> {
       throw new AiosError('NOT_FOUND', `'${kind}' cannot be called; expected block or vdag.`);
     }
     const document = await readJsonBody(c.req.raw);
-    const { data, sessionId, stream } = parseRequest('the body', inferBody, document);
+    const { data, sessionId, stream } = parseRequest('the body', inferBody, document, {
+      opaque: ['data'],
+    });
     const { tenant, signal } = c.var.facts;
     const events = runner.invoke({
       tenant,

@@ -1,5 +1,8 @@
-import { type AiosError, errorCodes } from '../../../sdk/errors.ts';
+import { type AiosError, errorCodes, formatProblems } from '../../../sdk/errors.ts';
 import { errorHeaders } from '../problem.ts';
+
+/** Of the problems in a message; all are in `problems`. */
+const maxShown = 100;
 
 /** Our code, but for the one that OpenAI's clients know by a name of its own. */
 const codeOf = ({ code }: AiosError): string =>
@@ -17,7 +20,8 @@ export function openAiErrorBody(error: AiosError): { readonly error: Record<stri
   const { message, problems, details } = error.serialize();
   return {
     error: {
-      message,
+      // OpenAI's clients show nothing but this.
+      message: problems ? `${message}\n${formatProblems(problems.slice(0, maxShown))}` : message,
       type: typeOf(errorCodes[error.code].http),
       param: problems?.[0]?.path.replace(/^\$\.?/, '') || null,
       code: codeOf(error),

@@ -24,11 +24,18 @@ export function completionLogprobs(choices: readonly Choice[], firstOffset: numb
     offset += text.length;
   }
   return {
-    tokens: choices.map(({ text }) => text),
+    tokens: choices.map(nameOf),
     token_logprobs: choices.map(({ logprob }) => logprob),
-    top_logprobs: choices.map(({ top }) =>
-      Object.fromEntries(top.map(({ text, logprob }) => [text, logprob])),
+    // The chosen token is among them, also when it is none of the likeliest.
+    top_logprobs: choices.map((choice) =>
+      Object.fromEntries([...choice.top, choice].map((one) => [nameOf(one), one.logprob])),
     ),
     text_offset: textOffsets,
   };
+}
+
+/** A part of a character is no text: written as OpenAI does, so that two parts have two names. */
+function nameOf({ text, bytes }: TokenChoice): string {
+  if (!text.includes('\uFFFD')) return text;
+  return `bytes:${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
 }

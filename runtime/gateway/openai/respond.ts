@@ -28,7 +28,14 @@ export async function respond(options: RespondOptions): Promise<Response> {
     created: Math.floor(Date.now() / 1000),
     model: options.model,
   };
-  if (!options.stream) return Response.json(await wholeAnswer(options, head, events));
+  if (!options.stream) {
+    try {
+      return Response.json(await wholeAnswer(options, head, events));
+    } finally {
+      // Its last event is not its end: what the answer holds is given back when it is told that nobody reads on.
+      await events.return?.();
+    }
+  }
   const { promptTokens, first } = await readUntilToken(events);
   const chunks = streamedAnswer(options, head, promptTokens, first, events);
   return eventStream(stoppable(chunks, events), (fault) => ({
@@ -89,6 +96,8 @@ async function* streamedAnswer(
     offset += event.text.length;
     const choice = { ...shape.chunkChoice(part), ...tokenIds(returnTokenIds, tokens) };
     if (event.type === 'end') {
+      // Before the last chunks: a slow reader holds nothing.
+      await events.return?.();
       yield chunk(choice, { aios: measurements(event) });
       if (includeUsage) yield { data: { ...base, choices: [], usage: usageOf(event.usage) } };
       yield doneEvent;

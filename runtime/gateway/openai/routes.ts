@@ -40,10 +40,9 @@ export function openAiRoutes(services: GatewayServices): Hono<GatewayEnv> {
 
   routes.post('/chat/completions', async (c) => {
     const document = await readJsonBody(c.req.raw);
-    const body = parseRequest('the body', chatBody, document, (chat) => [
-      ...unsupportedFields(document),
-      ...logprobProblems(chat),
-    ]);
+    const body = parseRequest('the body', chatBody, document, {
+      check: (chat) => [...unsupportedFields(document), ...logprobProblems(chat)],
+    });
     return answer(services, c, body, chatShape, {
       prompt: { type: 'messages', messages: body.messages },
       sampling: samplingOf(body, body.logprobs ? (body.top_logprobs ?? 0) : undefined),
@@ -53,15 +52,12 @@ export function openAiRoutes(services: GatewayServices): Hono<GatewayEnv> {
 
   routes.post('/completions', async (c) => {
     const document = await readJsonBody(c.req.raw);
-    const body = parseRequest('the body', completionBody, document, () =>
-      unsupportedFields(document),
-    );
-    const { prompt } = body;
+    const body = parseRequest('the body', completionBody, document, {
+      check: () => unsupportedFields(document),
+      opaque: ['prompt'],
+    });
     return answer(services, c, body, completionShape, {
-      prompt:
-        typeof prompt === 'string'
-          ? { type: 'text', text: prompt }
-          : { type: 'tokens', tokens: prompt },
+      prompt: body.prompt,
       sampling: samplingOf(body, body.logprobs),
       maxTokens: body.max_tokens,
     });

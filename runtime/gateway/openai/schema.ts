@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Problem } from '../../../sdk/errors.ts';
 import { shorten } from '../../../sdk/errors.ts';
 import type { SamplingParameters } from '../../../sdk/sampling.ts';
-import type { ChatMessage } from '../../vdag/index.ts';
+import { type ChatMessage, type GenerateRequest, isTokenIds } from '../../vdag/index.ts';
 
 /** vLLM and OpenAI stop at 4; more costs little. */
 const maxStops = 16;
@@ -66,23 +66,21 @@ export const chatBody = z.object({
   top_logprobs: optional(z.number().int().min(0).max(maxTopLogprobs)),
 });
 
-const tokenIds = z.array(z.number().int().nonnegative()).min(1);
+/** A text, token ids, or a list of one of them. */
+const prompt = z.unknown().transform((value, context): GenerateRequest['prompt'] => {
+  const isListOfOne = Array.isArray(value) && value.length === 1 && typeof value[0] !== 'number';
+  const only: unknown = isListOfOne ? value[0] : value;
+  if (typeof only === 'string') return { type: 'text', text: only };
+  if (isTokenIds(only)) return { type: 'tokens', tokens: only };
+  const message =
+    'must be a text, a list of token ids (whole numbers from 0), or a list of one of them';
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
 
 export const completionBody = z.object({
   ...shared,
-  /** A text, token ids, or a list of one of them. */
-  prompt: z.union([
-    z.string(),
-    tokenIds,
-    z
-      .array(z.string())
-      .length(1)
-      .transform(([text]) => text ?? ''),
-    z
-      .array(tokenIds)
-      .length(1)
-      .transform(([tokens]) => tokens ?? []),
-  ]),
+  prompt,
   logprobs: optional(z.number().int().min(0).max(maxTopLogprobs)),
 });
 

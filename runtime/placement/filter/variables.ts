@@ -4,6 +4,7 @@ import type {
   NodeMeasurement,
   NodeSnapshot,
 } from '../../../sdk/cluster.ts';
+import { memoFrozen } from '../../../sdk/memo.ts';
 import type { ClusterSpec } from '../../../sdk/spec/cluster.ts';
 import { mebibyte } from '../../../sdk/units.ts';
 
@@ -72,14 +73,15 @@ const devices =
   (node) =>
     combine(known(node.gpus, read));
 
-/** Without lists on the way: a filter may look at thousands of devices before each placement. */
-const deviceSum =
-  (read: (gpu: GpuSnapshot) => number): Reader<NodeSnapshot> =>
-  (node) => {
-    let total = 0;
-    for (const gpu of node.gpus) total += read(gpu);
-    return total;
-  };
+/** A filter may look at thousands of devices before each placement: each node's sum is kept while the node is the same. */
+const deviceSum = (read: (gpu: GpuSnapshot) => number): Reader<NodeSnapshot> => {
+  const total = memoFrozen((gpus: readonly GpuSnapshot[]) => {
+    let bytes = 0;
+    for (const gpu of gpus) bytes += read(gpu);
+    return bytes;
+  });
+  return (node) => total(node.gpus);
+};
 
 const usedBytes = (gpu: GpuSnapshot): number => gpu.totalMemoryBytes - gpu.freeMemoryBytes;
 const usedFraction = (gpu: GpuSnapshot): number =>

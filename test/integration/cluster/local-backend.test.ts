@@ -118,6 +118,7 @@ async function lines(backend: ClusterBackend, id: string, tail = 100): Promise<s
 }
 
 const known = (instanceId: string, process?: InstanceProcess): KnownInstance => ({
+  tenant: 'default',
   instanceId,
   clusterId: 'c',
   nodeId: 'n1',
@@ -251,7 +252,7 @@ test('each node is measured by what its processes use', async () => {
   const cluster = clusterSpec.parse({ id: 'c', nodes });
   await started(backend, starting('ocr-1'));
 
-  const measured = await backend.measure(cluster);
+  const measured = await backend.measure('default', cluster);
 
   expect(measured.get('n1')).toMatchObject({ processes: 1 });
   expect(measured.get('n1')?.memoryUsedBytes).toBeGreaterThan(1e6);

@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectInstance, mintTicket } from '../../../runtime/dataplane/index.ts';
 import type { RoutedInstance } from '../../../runtime/index.ts';
+import { createSqliteStore } from '../../../runtime/store/index.ts';
 import { eventually } from '../../support/system.ts';
 import { block, bundle, hashOf, node, Plane, tenant } from './plane.ts';
 
@@ -254,18 +256,22 @@ test('a block that is replaced runs what it now says', async () => {
   expect((await running('ocr')).instances).toHaveLength(1);
 });
 
-test('a block of something this runtime cannot run waits and says so', async () => {
+test('a block of something this runtime cannot run is warned of, refused in a dry run, waits and says so', async () => {
   await plane.declare();
-  await plane.api.create(tenant, 'component', {
+  const container = await plane.api.create(tenant, 'component', {
     ...{ uri: 'test.container:1.0.0-stable', componentType: 'test', name: 'container' },
     ...{ version: '1.0.0', releaseTag: 'stable', container: { image: 'ubuntu' } },
   });
-  await plane.api.create(
-    tenant,
-    'block',
-    block('c', { componentUri: 'test.container:1.0.0-stable' }),
-  );
+  const document = block('c', { componentUri: 'test.container:1.0.0-stable' });
+  const decision = await plane.api.dryRunBlock(tenant, document);
+  const created = await plane.api.create(tenant, 'block', document);
 
+  expect(container.warnings).toMatchObject([{ path: '$.container' }]);
+  expect(decision).toMatchObject({
+    outcome: 'refused',
+    candidates: [{ clusterId: 'home', seen: 'local', chosen: false }],
+  });
+  expect(created.warnings).toMatchObject([{ path: '$.componentUri' }]);
   await eventually('the reason', async () =>
     (await plane.block('c')).reason?.includes('container'),
   );
@@ -342,4 +348,80 @@ test('a cluster cannot go or lose nodes while instances run there', async () => 
   await plane.api.create(tenant, 'cluster', smaller, { replace: true });
   await plane.api.delete(tenant, 'cluster', 'home');
   expect((await plane.status()).clusters).toEqual([]);
+});
+
+test('a block that is being deleted cannot be replaced meanwhile, and can be made anew after', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  await running('ocr');
+
+  const deleted = plane.api.delete(tenant, 'block', 'ocr');
+  await eventually('the deletion to begin', async () => {
+    const { state } = await plane.block('ocr');
+    return state === 'deleting';
+  });
+  await expect(
+    plane.api.create(tenant, 'block', block('ocr'), { replace: true }),
+  ).rejects.toMatchObject({ code: 'IN_USE' });
+  await Promise.all([deleted, plane.api.delete(tenant, 'block', 'ocr').catch(() => undefined)]);
+
+  await plane.api.create(tenant, 'block', block('ocr'));
+  await running('ocr');
+});
+
+test('what policies kept of a block goes with it', async () => {
+  await plane.declare();
+  const policies = { loadBalancer: { policyRuleURI: 'round-robin:1.0.0-stable' } };
+  await plane.api.create(tenant, 'block', block('ocr', { minInstances: 2, policies }));
+  await running('ocr', 2);
+  for (let at = 0; at < 3; at += 1) (await pick('ocr')).release();
+
+  await plane.api.delete(tenant, 'block', 'ocr');
+  await plane.down();
+
+  const store = createSqliteStore(join(plane.dataDirectory, 'aios.db'));
+  const states = await store.list(tenant, 'policy-state');
+  await store.close();
+  expect(states.filter(({ id }) => id.endsWith('@block/ocr'))).toEqual([]);
+});
+
+test('no answer holds the secret of an instance, and another tenant sees nothing', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr'));
+  const { instances } = await running('ocr');
+  const route = await pick('ocr');
+  route.release();
+
+  const answers = [
+    await plane.status(),
+    await plane.block('ocr'),
+    await plane.api.explain(tenant, 'ocr'),
+    await plane.api.list(tenant, 'block'),
+    plane.log,
+  ];
+  expect(route.secret).toMatch(/^[0-9a-f]{64}$/);
+  for (const answer of answers) expect(JSON.stringify(answer)).not.toContain(route.secret);
+
+  const stranger = await plane.api.status('stranger');
+  expect([stranger.blocks, stranger.clusters, stranger.vdags]).toEqual([[], [], []]);
+  await expect(plane.api.explain('stranger', 'ocr')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const options = { tail: 1, follow: false, signal: AbortSignal.timeout(10_000) };
+  const lines = plane.api.logs('stranger', { instanceId: instances[0]!.id }, options);
+  await expect(lines[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('two tenants may each have a cluster of one name', async () => {
+  await plane.declare();
+  const small = { id: 'home', nodes: [node('n1', '16Mi')] };
+  await plane.api.create('stranger', 'cluster', small);
+
+  await plane.api.create(tenant, 'block', block('ocr'));
+  await running('ocr');
+
+  const [mine] = (await plane.status()).clusters;
+  const [theirs] = (await plane.api.status('stranger')).clusters;
+  expect(mine?.nodes).toHaveLength(2);
+  expect(theirs?.nodes.map(({ free }) => free.memoryBytes)).toEqual([16 * 2 ** 20]);
+  await plane.api.delete('stranger', 'cluster', 'home');
+  expect((await plane.status()).clusters[0]?.nodes).toHaveLength(2);
 });

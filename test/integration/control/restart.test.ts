@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { builtinPolicies } from '../../../policies/index.ts';
 import { entryPath } from '../../../runtime/entry.ts';
 import { createControlPlane } from '../../../runtime/index.ts';
+import { createSqliteStore } from '../../../runtime/store/index.ts';
 import type { InstanceStatus } from '../../../sdk/client/api.ts';
 import { eventually } from '../../support/system.ts';
 import { block, Plane, tenant } from './plane.ts';
@@ -142,6 +143,27 @@ test('an adopted instance heals and ends like any other', async () => {
     return state === 'running' && now[0]?.id !== one.id;
   });
   await plane.api.delete(tenant, 'block', 'two');
+  await assertAccounted();
+});
+
+test('an instance that does not know our secret is ended and replaced, not used', async () => {
+  const { child, instances } = await runningElsewhere();
+  await kill(child);
+  const one = instances.find(({ blockId }) => blockId === 'one')!;
+  const store = createSqliteStore(join(plane.dataDirectory, 'aios.db'));
+  const key = { tenant, kind: 'instance', id: one.id } as const;
+  const document = await store.get<Record<string, unknown>>(key);
+  const value = { ...document?.value, secret: '0'.repeat(64) };
+  await store.commit([{ ...key, type: 'put', value }]);
+  await store.close();
+
+  await plane.up();
+
+  await eventually('another instance of block one', async () => {
+    const { state, instances: now } = await plane.block('one');
+    return state === 'running' && now[0]?.id !== one.id;
+  });
+  await allRunning();
   await assertAccounted();
 });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { serveInstance } from '../../../runtime/dataplane/index.ts';
+import { connectInstance, type FlowLink, serveInstance } from '../../../runtime/dataplane/index.ts';
 import { createShardHost, type Workload } from '../../../runtime/instance/index.ts';
 import type { ShardCounters } from '../../../sdk/client/api.ts';
 import type { Hop } from './driver.ts';
@@ -10,6 +10,8 @@ export interface Chain extends AsyncDisposable {
   readonly hops: readonly Hop[];
   readonly executors: readonly FakeExecutor[];
   readonly hosts: readonly Workload[];
+  /** Both ends of every stream between shards, and the shards' ends of those from drivers. */
+  readonly links: readonly FlowLink[];
   counters(index: number): ShardCounters;
   openSessions(): number;
   /** Ends one shard's server as a lost machine would. */
@@ -19,8 +21,24 @@ export interface Chain extends AsyncDisposable {
 export async function startChain(count: number, maxSessions = 8): Promise<Chain> {
   const stages = Array.from({ length: count }, (_, index) => fakeStage(index, count, maxSessions));
   const executors = stages.map(createFakeExecutor);
+  const links: FlowLink[] = [];
   const hosts = stages.map((stage, index) =>
-    createShardHost({ instanceId: `shard-${index}`, stage, executor: executors[index]! }),
+    createShardHost({
+      instanceId: `shard-${index}`,
+      stage,
+      executor: executors[index]!,
+      connect: (options) => {
+        const connection = connectInstance(options);
+        return {
+          ...connection,
+          link: async () => {
+            const link = await connection.link();
+            links.push(link);
+            return link;
+          },
+        };
+      },
+    }),
   );
   const secrets = stages.map(() => randomBytes(32).toString('hex'));
   const servers = await Promise.all(
@@ -28,7 +46,14 @@ export async function startChain(count: number, maxSessions = 8): Promise<Chain>
       serveInstance({
         instanceId: `shard-${index}`,
         secret: secrets[index]!,
-        handlers: { onLink: host.acceptLink, onAttach: () => {}, infer: host.infer },
+        handlers: {
+          onLink: (link) => {
+            links.push(link);
+            host.acceptLink(link);
+          },
+          onAttach: () => {},
+          infer: host.infer,
+        },
       }),
     ),
   );
@@ -40,6 +65,7 @@ export async function startChain(count: number, maxSessions = 8): Promise<Chain>
     })),
     executors,
     hosts,
+    links,
     counters: (index) => hosts[index]!.counters!(),
     openSessions: () =>
       hosts.reduce((sum, host) => sum + host.counters!().openSessions, 0) +

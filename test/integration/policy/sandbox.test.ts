@@ -355,3 +355,57 @@ export default definePolicy({
     ]);
   });
 });
+
+describe('many uploaded policies', () => {
+  it('take turns on few threads; one that throws while another gives way harms nobody', async () => {
+    const store = createMemoryStore();
+    const uris = Array.from({ length: 12 }, (_, at) => `mine-${at}:1.0.0-stable`);
+    await store.commit(
+      uris.map((uri, at) => ({
+        type: 'put',
+        tenant: 'default',
+        kind: 'policy',
+        id: uri,
+        value: policySpec.parse({
+          ...{ uri, name: `mine-${at}`, version: '1.0.0', releaseTag: 'stable' },
+          hook: 'loadBalancer',
+          artifact: { hash: `sha256:${String(at).padStart(64, '0')}` },
+        }),
+      })),
+    );
+    const host = createPolicyHost({
+      builtins: builtinPolicies,
+      store,
+      loadArtifact: async (wanted) =>
+        bundle(wanted.endsWith('1') ? "throw new Error('no')" : "return { instanceId: 'a' }"),
+    });
+    opened.push(host);
+
+    const expected = uris.map((_, at) => (at % 10 === 1 ? 'POLICY_THREW' : undefined));
+    const inTurn = [];
+    for (const uri of uris) inTurn.push((await ask(host, uri)).evaluation.error?.code);
+    expect(inTurn).toEqual(expected);
+    // A policy that throws at once, beside one for which another has to give way.
+    for (const newcomer of uris.slice(0, 4)) {
+      await ask(host, uris[11]);
+      const [, thrown] = await Promise.all([ask(host, newcomer), ask(host, uris[11])]);
+      expect(thrown.evaluation.error?.code).toBe('POLICY_THREW');
+    }
+  }, 60_000);
+
+  it('cannot fill the log of decisions, whatever they do to the words of the harness', async () => {
+    const host = await open(
+      bundle(
+        "return { instanceId: 'a' };",
+        `Object.prototype.toJSON = function () {
+          return this.type === 'answer' ? { ...this, logs: Array(5000).fill('x'.repeat(600)) } : this;
+        };`,
+      ),
+    );
+
+    const { evaluation } = await ask(host);
+
+    expect(evaluation.logs.length).toBeLessThanOrEqual(100);
+    expect(JSON.stringify(evaluation).length).toBeLessThan(100_000);
+  });
+});

@@ -40,3 +40,18 @@ test('a thousand decisions are kept in all', async () => {
   expect(await decisions.ofBlock('default', 'b0')).toEqual([]);
   expect(await decisions.ofBlock('default', 'b1009')).toHaveLength(1);
 });
+
+test('why a block runs where it runs outlives any number of dry runs', async () => {
+  const store = createMemoryStore();
+  const decisions = await openDecisions(store);
+  await store.commit(decisions.record(decision(0, 'live')));
+  for (let n = 1; n < 1010; n += 1) {
+    const dryRun = { ...decision(n, `dry${n}`), outcome: 'dry-run' as const };
+    await store.commit(decisions.record(dryRun));
+  }
+
+  for (const reader of [decisions, await openDecisions(store)]) {
+    expect(await reader.ofBlock('default', 'live')).toHaveLength(1);
+  }
+  expect(await store.list('default', 'decision')).toHaveLength(1000);
+});

@@ -160,6 +160,27 @@ describe('an author’s file', () => {
     expect(sent).not.toHaveProperty('code');
   });
 
+  it('with a wrong definition is refused with every problem at its place in the author’s file', async () => {
+    const { url, asked } = await start();
+    await write(
+      'wrong.ts',
+      `import { definePolicy } from 'aios-sdk';
+
+       export default definePolicy({
+         hook: 'loadBalencer', name: 'mine', version: '1', description: 'None.', parameters: {},
+         evaluate: () => ({ instanceId: '' }),
+       } as never);`,
+    );
+
+    const { code, err } = await aios(['create-policy', 'wrong.ts', '--url', url], { cwd: folder });
+
+    expect(code).toBe(2);
+    expect(err).toMatch(/wrong\.ts:3:\d+ \$\.hook: .*loadBalancer/);
+    expect(err).toMatch(/wrong\.ts:3:\d+ \$\.parameters: must be a zod schema/);
+    expect(err).not.toMatch(/\.\.$/m);
+    expect(asked).toHaveLength(0);
+  });
+
   it.each([
     ['throws at import', 'const a: any = null;\n\nexport default a.b;\n', 'throws.ts:3:'],
     ['never ends its import', 'await new Promise(() => {});\nexport default {};\n', 'throws.ts'],

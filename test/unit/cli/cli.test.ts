@@ -1,13 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../../cli/commands/index.ts';
-import { run } from '../../../cli/run.ts';
 import type { Decision } from '../../../sdk/client/api.ts';
 import { errorCodes } from '../../../sdk/errors.ts';
-import { aios, events, type FakeServer, fakeIo, json, problem, serve } from './harness.ts';
+import { aios, events, type FakeServer, json, problem, serve } from './harness.ts';
 
 let folder = '';
 const servers: FakeServer[] = [];
@@ -59,6 +57,9 @@ describe('wrong usage', () => {
     ['no document', ['create-cluster']],
     ['two documents', ['create-cluster', 'a.json', '-f', 'b.json']],
     ['a malformed duration', ['create-block', 'a.json', '--timeout', 'soon']],
+    ['a number that is none', ['up', '--port', 'abc']],
+    ['a port that cannot be', ['up', '--port', '99999']],
+    ['half a shard', ['split', 'model', '--out', 'plan', '--shards', '1.5']],
     ['a malformed address', ['status', '--url', 'ftp://x']],
   ])('%s exits with 2 and says what to do', async (_name, argv) => {
     const { code, out, err } = await aios(argv);
@@ -205,79 +206,25 @@ describe('infer', () => {
     expect(server.asked[0]?.json()).toEqual({ data: { name: 'you' }, stream: true });
   });
 
+  it('reads its data from standard input', async () => {
+    const { url, asked } = await start({
+      'POST /api/infer/block/x': events({ final: true, data: 1 }),
+    });
+
+    const { code } = await aios(['infer', 'block', 'x', '--data', '-', '--url', url], {
+      input: '{"a":1}',
+    });
+
+    expect(code).toBe(0);
+    expect(asked[0]?.json()).toMatchObject({ data: { a: 1 } });
+  });
+
   it('fails when the stream ends before the answer', async () => {
     const server = await start({ 'POST /api/infer': events({ final: false, data: 1 }) });
 
     const { code } = await aios(['infer', 'vdag', 'x:1', '--data', '1', '--url', server.url]);
 
     expect(code).toBe(errorCodes.CONNECTION_FAILED.exit);
-  });
-});
-
-const chunk = (content: string, finish?: string) => ({
-  choices: [{ delta: { content }, token_ids: [7], finish_reason: finish ?? null }],
-});
-
-describe('chat', () => {
-  it('keeps the conversation, one question a line, until the input ends', async () => {
-    const server = await start({
-      'POST /v1/chat/completions': events(chunk('he'), chunk('llo', 'stop'), '[DONE]'),
-    });
-
-    const { code, out } = await aios(
-      ['chat', 'm', '--system', 'be brief', '--temperature', '0', '--url', server.url],
-      { input: 'hi\n\nand you?\n/exit\nnever asked\n' },
-    );
-
-    expect({ code, out }).toEqual({ code: 0, out: 'hello\nhello\n' });
-    expect(server.asked).toHaveLength(2);
-    expect(server.asked[1]?.json()).toMatchObject({
-      model: 'm',
-      temperature: 0,
-      messages: [
-        { role: 'system', content: 'be brief' },
-        { role: 'user', content: 'hi' },
-        { role: 'assistant', content: 'hello' },
-        { role: 'user', content: 'and you?' },
-      ],
-    });
-  });
-
-  it('ends with the code of an error inside the stream', async () => {
-    const server = await start({
-      'POST /v1/chat/completions': events(chunk('he'), {
-        error: { code: 'SHARD_UNAVAILABLE', message: 'gone.', type: 'server_error' },
-      }),
-    });
-
-    const { code, err } = await aios(['chat', 'm', '--url', server.url], { input: 'hi\n' });
-
-    expect(code).toBe(errorCodes.SHARD_UNAVAILABLE.exit);
-    expect(err).toContain('SHARD_UNAVAILABLE gone.');
-  });
-
-  it('stops the answer at Ctrl-C, not the program, and leaves at two more', async () => {
-    let closed = false;
-    const server = await start({
-      'POST /v1/chat/completions': (_asked, response) => {
-        response.writeHead(200, { 'content-type': 'text/event-stream' });
-        response.write(`data: ${JSON.stringify(chunk('endless '))}\n\n`);
-        response.on('close', () => {
-          closed = true;
-        });
-      },
-    });
-    const io = fakeIo({ onOutput: (text) => text === 'endless ' && io.signal('SIGINT') });
-    const ended = run(['chat', 'm', '--url', server.url], io);
-
-    io.stdin.write('hi\n');
-    while (!closed) await sleep(5);
-    while (io.output() !== 'endless \n') await sleep(5);
-    io.signal('SIGINT');
-    expect(io.errors()).toContain('/exit');
-    io.signal('SIGINT');
-
-    expect(await ended).toBe(0);
   });
 });
 

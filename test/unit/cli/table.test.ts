@@ -30,6 +30,34 @@ describe('a table', () => {
   });
 });
 
+describe('a table too wide for its terminal', () => {
+  const rows = [
+    ['edge', 'n1', '', 'refused: memoryBytes >= 2 GiB'],
+    ['home', 'n2', '0.75', 'chosen'],
+  ];
+  const titles = ['cluster', 'node', '>score', 'verdict'];
+
+  it('becomes a paragraph a row that loses nothing but empty cells', () => {
+    expect(renderTable(titles, rows, { width: 30 })).toBe(
+      [
+        'CLUSTER edge',
+        '  node n1',
+        '  verdict refused: memoryBytes >= 2 GiB',
+        'CLUSTER home',
+        '  node n2, score 0.75',
+        '  verdict chosen',
+      ].join('\n'),
+    );
+  });
+
+  it('stays a table where it just fits', () => {
+    const table = renderTable(titles, rows);
+    const width = Math.max(...table.split('\n').map(displayWidth));
+
+    expect(renderTable(titles, rows, { width })).toBe(table);
+  });
+});
+
 describe('progress', () => {
   it('writes nothing where nobody looks', () => {
     let written = '';

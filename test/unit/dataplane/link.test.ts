@@ -153,6 +153,51 @@ describe('a frame link', () => {
     expect(receiver.up).toBe(false);
   });
 
+  it('ends a peer that sends unreadable frames beyond its credit', async () => {
+    const { receiver, one } = await pair({ initialCredit: 4 });
+    receiver.onFrame(() => {});
+    const down = downOf(receiver);
+
+    for (let sequence = 0; sequence < 4; sequence += 1) one.write(encodeFrame(step(sequence)));
+    one.write(Buffer.from([0x08, 99]));
+
+    expect(await down).toBe('FRAME_OUT_OF_ORDER');
+  });
+
+  it('ends a peer that asks for answers and never reads them', async () => {
+    const { receiver, one } = await pair();
+    one.removeAllListeners('data');
+    one.pause();
+    const down = downOf(receiver);
+
+    // Unreadable frames are dealt with at once, so their sender never runs out of credit.
+    for (let sent = 0; sent < 60_000 && receiver.up; sent += 1) {
+      one.write(Buffer.from([0x12, 0x01, 0x61, 0x08, 99]));
+      if (sent % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    expect(await down).toBe('BUSY');
+  });
+
+  it('sends no frame longer than its peer takes', async () => {
+    const [one, two] = memoryStreams();
+    const opening = openFrameLink({
+      stream: one,
+      selfId: 'self',
+      abort: () => one.destroy(),
+      toError: (error) => AiosError.from(error),
+    });
+    const hello = { version: 1, peerId: 'small', credit: 9, maxFrameBytes: 1000 };
+    two.write(encodeFrame({ ...emptyFrame('hello'), payload: jsonBytes(hello) }));
+    const link = await opening;
+
+    expect(codeOf(() => link.send({ ...step(0), payload: new Uint8Array(1000) }))).toBe(
+      'FRAME_TOO_LARGE',
+    );
+    expect(codeOf(() => link.send({ ...step(0), payload: new Uint8Array(900) }))).toBe(undefined);
+    expect(link.credit).toBe(8);
+  });
+
   it('answers an unreadable frame with FAIL and goes on', async () => {
     const { sender, receiver, one } = await pair();
     const seen: number[] = [];

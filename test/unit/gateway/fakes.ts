@@ -33,6 +33,8 @@ const vdag: VdagSpec = {
 export class FakeDriver implements GenerationDriver {
   readonly requests: GenerateRequest[] = [];
   ended = 0;
+  /** Tokens that somebody asked for. */
+  produced = 0;
   answer = 'Hello!';
   finishReason: 'stop' | 'length' = 'stop';
   /** Thrown before the token of this index. */
@@ -48,6 +50,7 @@ export class FakeDriver implements GenerationDriver {
       for (const [index, letter] of letters.entries()) {
         if (this.failAt?.index === index) throw this.failAt.error;
         if (this.hangAt === index) await aborted(request.signal);
+        this.produced += 1;
         const token = letter.charCodeAt(0);
         const choice = { token, text: letter, bytes: [...Buffer.from(letter)], logprob: -0.5 };
         const top = Array.from({ length: request.sampling.logprobs ?? 0 }, (_, rank) => ({

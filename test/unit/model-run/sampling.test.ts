@@ -9,7 +9,7 @@ import {
   sampleToken,
 } from '../../../runtime/model/sampling.ts';
 import { philox, uniformAt } from '../../../runtime/model/sampling-random.ts';
-import { bestTokens } from '../../../runtime/model/sampling-rank.ts';
+import { bestIndexes, bestTokens } from '../../../runtime/model/sampling-rank.ts';
 
 const none = new Set<number>();
 const plain: SeededSampling = { temperature: 1, topK: 0, topP: 1, repetitionPenalty: 1, seed: 7 };
@@ -63,6 +63,22 @@ describe('ranking', () => {
             .sort((a, b) => b.score - a.score || a.token - b.token)
             .map(({ token }) => token);
           expect(bestTokens(scores, count)).toEqual(sorted.slice(0, count));
+        },
+      ),
+    );
+  });
+});
+
+describe('selecting', () => {
+  it('takes the same as ranking does, in the order of the indexes, whatever the count', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: -5, max: 5 }), { maxLength: 400 }),
+        fc.nat(500),
+        (values, count) => {
+          const scores = Float64Array.from(values);
+          const ranked = bestTokens(scores, count).sort((a, b) => a - b);
+          expect([...bestIndexes(scores, count)]).toEqual(ranked);
         },
       ),
     );
@@ -128,6 +144,31 @@ describe('the distribution', () => {
         },
       ),
     );
+  });
+
+  it('of a large vocabulary is what sorting all of it gives', () => {
+    const logits = Float64Array.from({ length: 20_000 }, (_, id) => 9 * Math.sin(id * id));
+    for (const [topK, topP] of [
+      [0, 0.5],
+      [0, 0.999],
+      [300, 0.9],
+      [15_000, 0.9],
+      [15_000, 1],
+    ] as const) {
+      const ranked = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+      const candidates = topK > 0 ? ranked.slice(0, topK) : ranked;
+      const mass = topP * sum(candidates.map((id) => Math.exp(logits[id]!)));
+      let reached = 0;
+      const expected = candidates.filter((id) => {
+        const needed = reached < mass || topP === 1;
+        reached += Math.exp(logits[id]!);
+        return needed;
+      });
+
+      const { tokens } = distribution(logits, { temperature: 1, topK, topP });
+
+      expect([...tokens]).toEqual(expected.sort((a, b) => a - b));
+    }
   });
 
   it('is sharper at a lower temperature', () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -11,6 +11,13 @@ import {
 import { temporaryFolder } from './workspace.ts';
 
 const signal = new AbortController().signal;
+
+/** Writes a file that nobody has touched for a minute. */
+async function writeSettled(path: string, content: string): Promise<void> {
+  await writeFile(path, content);
+  const minuteAgo = Date.now() / 1000 - 60;
+  await utimes(path, minuteAgo, minuteAgo);
+}
 
 test('a content hash is SHA-256, of a file as of its bytes', async () => {
   const path = join(await temporaryFolder(), 'file');
@@ -30,7 +37,7 @@ test('a known file is not read again, and counts as read', async () => {
   const folder = await temporaryFolder();
   const path = join(folder, 'file');
   const cachePath = join(folder, 'cache', 'hashes.json');
-  await writeFile(path, 'content');
+  await writeSettled(path, 'content');
   const first = await hashFile(path, { cachePath, signal });
   const counts: number[] = [];
 
@@ -42,6 +49,22 @@ test('a known file is not read again, and counts as read', async () => {
 
   expect(second).toBe(first);
   expect(counts).toEqual([7]);
+  expect(JSON.parse(await readFile(cachePath, 'utf8')).entries).toHaveLength(1);
+});
+
+test('a file that changes within one tick of its file system’s clock is read again', async () => {
+  const folder = await temporaryFolder();
+  const path = join(folder, 'file');
+  const cachePath = join(folder, 'hashes.json');
+  const now = new Date();
+  await writeFile(path, 'before');
+  await utimes(path, now, now);
+  await hashFile(path, { cachePath, signal });
+
+  await writeFile(path, 'after!');
+  await utimes(path, now, now);
+
+  expect(await hashFile(path, { cachePath, signal })).toBe(hashBytes('after!'));
 });
 
 test('the cache keeps the newest thousand files', async () => {
@@ -50,7 +73,7 @@ test('the cache keeps the newest thousand files', async () => {
   const entry = { sizeBytes: 1, modifiedNs: '1', inode: '1', hash: hashBytes('') };
   const entries = Array.from({ length: 1000 }, (_, i) => ({ path: `/gone/${i}`, ...entry }));
   await writeFile(cachePath, JSON.stringify({ version: 1, entries }));
-  await writeFile(join(folder, 'file'), 'new');
+  await writeSettled(join(folder, 'file'), 'new');
 
   await hashFile(join(folder, 'file'), { cachePath, signal });
 

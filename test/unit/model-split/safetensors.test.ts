@@ -142,7 +142,11 @@ describe('a malformed file is refused with the place and what was expected', () 
     'an overlap': [withHeader({ a: f32(0, 8), b: f32(4, 12) }, 12), '@', /'b' overlaps/],
     'a hole': [withHeader({ a: f32(0, 4), b: f32(8, 12) }, 12), '@', /hole.*'b'/],
     'data that do not begin at the header': [withHeader({ a: f32(4, 8) }, 8), '@', /hole.*'a'/],
-    'an end past the end of the file': [withHeader({ a: f32(0, 16) }, 12), '@', /'a' ends past/],
+    'an end past the end of the file': [
+      withHeader({ a: f32(0, 16) }, 12),
+      file,
+      /truncated: \d+ of \d+ bytes; 1 tensor lost, first 'a'/,
+    ],
     'bytes after the last tensor': [withHeader({ a: f32(0, 4) }, 5), '@', /follow/],
   };
   for (const [name, [bytes, path, message]] of Object.entries(cases)) {
@@ -155,6 +159,15 @@ describe('a malformed file is refused with the place and what was expected', () 
       expect(problems[0]?.expected).toBeTruthy();
     });
   }
+});
+
+test('a truncated file is one problem, however many tensors it lost', async () => {
+  const header = { a: f32(0, 4), b: f32(4, 8), c: f32(8, 12) };
+
+  const problems = await problemsOf(withHeader(header, 6));
+
+  expect(problems).toHaveLength(1);
+  expect(problems[0]?.message).toContain("2 tensors lost, first 'b'");
 });
 
 test('all problems are reported at once', async () => {

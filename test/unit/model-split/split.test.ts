@@ -7,6 +7,7 @@ import {
   stat,
   symlink,
   truncate,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -22,6 +23,11 @@ import { split, temporaryFolder } from './workspace.ts';
 async function modelAndOut(options: Parameters<typeof writeTestModel>[1] = {}) {
   const folder = await temporaryFolder();
   const model = await writeTestModel(join(folder, 'Tiny.Test_1'), options);
+  // Hashes of files written a moment ago are not kept.
+  const hourAgo = Date.now() / 1000 - 3600;
+  for (const name of await readdir(model.folder)) {
+    await utimes(join(model.folder, name), hourAgo, hourAgo);
+  }
   return { model, folder, out: join(folder, 'out') };
 }
 
@@ -238,6 +244,29 @@ describe('a split folder', () => {
     expect(await leftBy(folder)).toEqual(['out', 'out.hashes.json']);
   });
 
+  test.each([
+    ['a new folder', false],
+    ['a previous split', true],
+  ])('of several at once, into %s, is one of them, whole', async (_what, replaces) => {
+    const { model, folder, out } = await modelAndOut();
+    if (replaces) await split(model.folder, out);
+
+    const splits = await Promise.allSettled(
+      [1, 2, 3, 4, 1, 2, 3, 4].map((shards) => split(model.folder, out, { shards })),
+    );
+
+    const plan = await readPlan(out);
+    expect((await readdir(out)).sort()).toEqual([
+      'plan.json',
+      ...plan.shards.map(({ folder }) => folder),
+      'tokenizer',
+    ]);
+    const refusals = splits.filter((one) => one.status === 'rejected');
+    expect(refusals.length).toBeLessThan(splits.length);
+    for (const { reason } of refusals) expect(reason).toMatchObject({ code: 'ALREADY_EXISTS' });
+    expect(await leftBy(folder)).toEqual(['out', 'out.hashes.json']);
+  });
+
   test('is never made over files of someone else', async () => {
     const { model, out } = await modelAndOut();
     await split(model.folder, out);
@@ -285,7 +314,7 @@ describe('a model that cannot be split leaves nothing behind', () => {
   > = {
     'a truncated file': {
       spoil: async (folder) => truncate(weights(folder), (await stat(weights(folder))).size - 10),
-      says: /'lm_head.weight' ends past the end of the file/,
+      says: /is truncated: \d+ of \d+ bytes; 1 tensor lost, first 'lm_head.weight'/,
     },
     'no weights': { spoil: (folder) => rm(weights(folder)), says: /no safetensors weights/ },
     'a tensor of another shape': {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { createPlacement } from '../../../runtime/placement/index.ts';
 import { definePolicy } from '../../../sdk/policy.ts';
 import {
   clusterView,
@@ -62,8 +63,8 @@ describe('placing a block', () => {
       'clusterAllocator.post_dry_run',
       'resourceAllocator.allocation',
     ]);
-    placement.ledger.commit(reservationId!);
-    expect(placement.ledger.free('east', 'n2').memoryBytes).toBe(gibibyte);
+    placement.ledgerOf('default').commit(reservationId!);
+    expect(placement.ledgerOf('default').free('east', 'n2').memoryBytes).toBe(gibibyte);
   });
 
   it('reserves nothing in a dry run', async () => {
@@ -76,7 +77,7 @@ describe('placing a block', () => {
 
     expect(decision.outcome).toBe('dry-run');
     expect(reservationId).toBeUndefined();
-    expect(placement.ledger.free('west', 'n1').memoryBytes).toBe(2 * gibibyte);
+    expect(placement.ledgerOf('default').free('west', 'n1').memoryBytes).toBe(2 * gibibyte);
   });
 
   it('refuses with the largest free amount and what to change', async () => {
@@ -103,7 +104,7 @@ describe('placing a block', () => {
     expect(decision.outcome).toBe('refused');
     expect(decision.message).toContain('only 4 of 5 instances fit');
     expect(decision.candidates[0]).toMatchObject({ refusedBy: 'room for 5 instances', seen: '4' });
-    expect(placement.ledger.free('c', 'n1').memoryBytes).toBe(4);
+    expect(placement.ledgerOf('default').free('c', 'n1').memoryBytes).toBe(4);
   });
 
   it('puts several instances of a block on one node where they fit', async () => {
@@ -115,7 +116,7 @@ describe('placing a block', () => {
     );
 
     expect(decision.plan?.instances.map(({ nodeId }) => nodeId)).toEqual(['n1', 'n1']);
-    expect(placement.ledger.free('c', 'n1').memoryBytes).toBe(0);
+    expect(placement.ledgerOf('default').free('c', 'n1').memoryBytes).toBe(0);
   });
 
   it('never calls a missing amount zero', async () => {
@@ -233,9 +234,12 @@ describe('placing a block', () => {
       [0, 1],
       [0, 2],
     ]);
-    expect(placement.ledger.free('c', 'n1').gpus.map(({ memoryBytes }) => memoryBytes)).toEqual([
-      2, 2, 0,
-    ]);
+    expect(
+      placement
+        .ledgerOf('default')
+        .free('c', 'n1')
+        .gpus.map(({ memoryBytes }) => memoryBytes),
+    ).toEqual([2, 2, 0]);
   });
 
   it('gives an exclusive device to nobody else', async () => {
@@ -339,7 +343,7 @@ describe('placing a block', () => {
 
     expect(decision.plan?.clusterId).toBe('west');
     expect(decision.candidates[0]).toMatchObject({ clusterId: 'east', seen: 'changed its mind' });
-    expect(placement.ledger.free('east', 'n1').memoryBytes).toBe(8 * gibibyte);
+    expect(placement.ledgerOf('default').free('east', 'n1').memoryBytes).toBe(8 * gibibyte);
   });
 
   it('says when there is no cluster at all', async () => {
@@ -373,7 +377,7 @@ describe('placing a block', () => {
             request(`b${at}`, { memoryBytes }, { instances }),
             { reserve: true },
           );
-          if (reservationId) placement.ledger.commit(reservationId);
+          if (reservationId) placement.ledgerOf('default').commit(reservationId);
           else expect(decision.outcome).toBe('refused');
         };
 
@@ -381,12 +385,15 @@ describe('placing a block', () => {
         else for (const [at, block] of wanted.entries()) await placeOne(block, at);
 
         for (const [at, size] of nodes.entries()) {
-          const promised = placement.ledger
+          const promised = placement
+            .ledgerOf('default')
             .entries()
             .filter(({ nodeId }) => nodeId === `n${at + 1}`)
             .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
           expect(promised).toBeLessThanOrEqual(size);
-          expect(placement.ledger.free('c', `n${at + 1}`).memoryBytes).toBe(size - promised);
+          expect(placement.ledgerOf('default').free('c', `n${at + 1}`).memoryBytes).toBe(
+            size - promised,
+          );
         }
       }),
       { numRuns: 60 },
@@ -414,5 +421,128 @@ describe('placing a block', () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe('a decision about many nodes', () => {
+  const many = () => {
+    const nodes = Array.from({ length: 1000 }, (_, at) => ({
+      ...{ id: `n${at}`, cpuCores: at % 10 === 0 ? 0.5 : 4 },
+      memoryBytes: at % 4 === 0 ? 1 : 100 + at,
+    }));
+    return clusterView({ id: 'large', nodes });
+  };
+
+  it('keeps the chosen node, the best 20 scores, 5 examples a condition, and counts of all', async () => {
+    const placement = testPlacement([many()], { host });
+
+    const { decision } = await placement.place(request('b', { memoryBytes: 50, cpuCores: 1 }), {
+      reserve: true,
+    });
+
+    const chosen = decision.plan?.instances[0]?.nodeId;
+    const rows = decision.candidates.filter(({ nodeId }) => nodeId !== undefined);
+    expect(decision.candidates[0]).toMatchObject({ clusterId: 'large', chosen: true });
+    expect(rows.filter((row) => row.chosen).map(({ nodeId }) => nodeId)).toEqual([chosen]);
+    const scores = rows.filter((row) => !row.chosen).flatMap(({ score }) => score ?? []);
+    expect(scores).toEqual([...scores].sort((a, b) => b - a));
+    expect(scores).toHaveLength(20);
+    expect(rows.filter(({ refusedBy }) => refusedBy === 'free.cpuCores >= 1')).toHaveLength(5);
+    expect(decision.candidateCounts).toEqual({
+      total: 1000,
+      scored: 700,
+      refused: [
+        { refusedBy: 'free.memoryBytes >= 50 B', count: 250 },
+        { refusedBy: 'free.cpuCores >= 1', count: 50 },
+      ],
+    });
+    expect(JSON.stringify(decision).length).toBeLessThan(20_000);
+  });
+
+  it('keeps every row of a hundred nodes', async () => {
+    const { spec } = many();
+    const placement = testPlacement([clusterView({ ...spec, nodes: spec.nodes.slice(0, 100) })], {
+      host,
+    });
+
+    const { decision } = await placement.place(request('b', { memoryBytes: 50 }), {
+      reserve: true,
+    });
+
+    expect(decision.candidates).toHaveLength(101);
+    expect(decision.candidateCounts).toBeUndefined();
+  });
+
+  it('stays small and readable whatever a policy writes into its answer', async () => {
+    const chatty = definePolicy({
+      hook: 'resourceAllocator',
+      name: 'chatty',
+      version: '1.0.0',
+      description: 'Words each refusal differently, and at length.',
+      parameters: z.object({}),
+      settings: z.object({}),
+      evaluate: ({ action, nodes }) =>
+        action === 'allocation'
+          ? { accept: false, reason: 'no' }
+          : {
+              score: 0,
+              assignments: [],
+              nodes: nodes.map(({ id }) => ({
+                nodeId: id,
+                refusedBy: `${id} ${'x'.repeat(5000)}`,
+                seen: 'y'.repeat(5000),
+              })),
+            },
+    });
+    const placement = testPlacement([many()], { host: testHost([chatty]) });
+    const policies = { resourceAllocator: { policyRuleURI: 'chatty:1.0.0-stable' } };
+
+    const { decision } = await placement.place(request('b', { memoryBytes: 50 }, { policies }), {
+      reserve: true,
+    });
+
+    expect(decision.outcome).toBe('refused');
+    expect(JSON.stringify(decision).length).toBeLessThan(500_000);
+    expect(decision.candidateCounts?.refused.length).toBeLessThanOrEqual(52);
+  });
+
+  it('sees each node as it is now, and unchanged ones as the same objects', async () => {
+    const view = many();
+    const placement = testPlacement([view], { host });
+    const before = placement.snapshot('default', view);
+    const { decision } = await placement.place(request('b', { memoryBytes: 50 }), {
+      reserve: true,
+    });
+
+    const after = placement.snapshot('default', view);
+
+    const at = before.nodes.findIndex(({ id }) => id === decision.plan?.instances[0]?.nodeId);
+    const differing = after.nodes.flatMap((node, index) =>
+      node === before.nodes[index] ? [] : [index],
+    );
+    expect(differing).toEqual([at]);
+    expect(after.nodes[at]?.free.memoryBytes).toBe((before.nodes[at]?.free.memoryBytes ?? 0) - 50);
+    expect(placement.snapshot('default', view)).toBe(after);
+  });
+});
+
+describe('two tenants', () => {
+  it('hold clusters of one name apart, and are never offered each other’s', async () => {
+    const small = clusterView({ id: 'home', nodes: nodesOf(2) });
+    const large = clusterView({ id: 'home', nodes: nodesOf(8) });
+    const placement = createPlacement({
+      host,
+      inventory: (tenant) => ({ clusters: [tenant === 'a' ? small : large], revision: 1 }),
+    });
+    placement.ledgerOf('a').setCluster(small.spec);
+    placement.ledgerOf('b').setCluster(large.spec);
+    const place = (tenant: string) =>
+      placement.place({ ...request('x', { memoryBytes: 2 }), tenant }, { reserve: true });
+
+    expect((await place('a')).decision.outcome).toBe('placed');
+    expect((await place('b')).decision.outcome).toBe('placed');
+
+    expect(placement.ledgerOf('a').free('home', 'n1').memoryBytes).toBe(0);
+    expect(placement.ledgerOf('b').free('home', 'n1').memoryBytes).toBe(6);
   });
 });

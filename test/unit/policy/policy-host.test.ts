@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { builtinPolicies } from '../../../policies/index.ts';
 import {
   createPolicyHost,
+  deepFreeze,
   digestOf,
   type PolicyHost,
   type PolicyHostOptions,
@@ -353,7 +354,7 @@ describe('the policy host', () => {
 
   it('takes over the state that another process stored', async () => {
     const store: Store = createMemoryStore();
-    const host = open([], { store });
+    const host = open([], { store, stateWriteDelayMs: 0 });
     await balance(host, uri('round-robin'));
     await new Promise((resolve) => setTimeout(resolve, 5));
     const key = {
@@ -368,6 +369,45 @@ describe('the policy host', () => {
     const { evaluation } = await balance(host, uri('round-robin'));
 
     expect(evaluation.stateRevision).toBe(40);
+  });
+
+  it('stores what many evaluations change in few commits', async () => {
+    const store: Store = createMemoryStore();
+    const host = open([], { store });
+
+    for (let at = 0; at < 100; at += 1) await balance(host, uri('round-robin'));
+    expect(await store.revision()).toBe(0);
+    await host.close();
+
+    expect(await store.revision()).toBe(1);
+    expect((await store.list('default', 'policy-state'))[0]?.value).toMatchObject({ version: 100 });
+  });
+
+  it('forgets what policies keep of a use site that is gone, in memory and in the store', async () => {
+    const store: Store = createMemoryStore();
+    const host = open([], { store, stateWriteDelayMs: 0 });
+    await balance(host, uri('round-robin'));
+    const another = { tenant: 'default', kind: 'policy-state', id: 'x:1-s@xblock/b' } as const;
+    await store.commit([{ type: 'put', ...another, value: {} }]);
+
+    await host.forget('default', 'block/b');
+    await balance(host, uri('round-robin')).then(({ evaluation }) =>
+      expect(evaluation.stateRevision).toBe(0),
+    );
+    await host.forget('default', 'block/b');
+    await host.close();
+
+    expect((await store.list('default', 'policy-state')).map(({ id }) => id)).toEqual([another.id]);
+  });
+
+  it('answers by onError instead of letting more than a hundred evaluations wait', async () => {
+    const host = open([]);
+
+    const all = await Promise.all(Array.from({ length: 150 }, () => balance(host)));
+
+    const busy = all.filter(({ evaluation }) => evaluation.error?.code === 'BUSY');
+    expect(busy).toHaveLength(50);
+    expect(busy[0]?.output).toEqual({ instanceId: 'b' });
   });
 
   it('lists built-in policies and says what is wrong with a reference without running it', async () => {
@@ -402,6 +442,11 @@ describe('the digest of an input', () => {
     expect(digestOf({ a: 1, b: { c: 2, d: undefined } })).toBe(digestOf({ b: { c: 2 }, a: 1 }));
     expect(digestOf({ long })).toBe(digestOf({ long: structuredClone(long) }));
     expect(digestOf({ long })).not.toBe(digestOf({ long: long.slice(1) }));
+    const changed = deepFreeze(long.map((each) => (each.at === 70 ? { ...each, at: -1 } : each)));
+    deepFreeze(long);
+    expect(digestOf({ long })).toBe(digestOf({ long: structuredClone(long) }));
+    expect(digestOf({ long: changed })).toBe(digestOf({ long: structuredClone(changed) }));
+    expect(digestOf({ long: changed })).not.toBe(digestOf({ long }));
     expect(digestOf(null)).not.toBe(digestOf('null'));
   });
 });

@@ -169,6 +169,123 @@ test('a policy may not take the name of a built-in one', async () => {
   await expect(create('policy', policy)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
 });
 
+describe('what cannot run is accepted with a warning', () => {
+  const pathsOf = ({ warnings }: { warnings: readonly { path: string }[] }) =>
+    warnings.map(({ path }) => path);
+
+  test('a component that is only a container, and a block of it', async () => {
+    const image = component(undefined, { artifact: undefined, container: { image: 'ocr:1' } });
+
+    expect(pathsOf(await create('component', image))).toEqual(['$.container']);
+    expect(pathsOf(await create('block', block('ocr')))).toEqual(['$.componentUri']);
+  });
+
+  test('a block that states no amounts, itself or by its resource allocator', async () => {
+    await create('component', component());
+    const allocator = (parameters: Record<string, unknown>) => ({
+      policies: { resourceAllocator: { policyRuleURI: 'bin-pack:1.0.0-stable', parameters } },
+    });
+
+    const silent = await create('block', block('a', { resources: undefined }));
+    const vague = await create(
+      'block',
+      block('b', { resources: undefined, ...allocator({ min_memory_mb: 64 }) }),
+    );
+    const stated = await create(
+      'block',
+      block('c', { resources: undefined, ...allocator({ min_memory_mb: 64, cpus: 1 }) }),
+    );
+
+    expect(pathsOf(silent)).toEqual(['$.resources']);
+    expect(vague.warnings).toMatchObject([{ message: expect.stringMatching(/\(cpus\)/) }]);
+    expect(stated.warnings).toEqual([]);
+  });
+});
+
+describe('a vDAG whose nodes do not fit together is accepted with a warning', () => {
+  const object = (properties: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+    ...more,
+  });
+  const text = { type: 'string' };
+  const count = { type: 'integer' };
+
+  /** A block that takes and gives this. */
+  async function declare(id: string, inputProtocol: unknown, outputProtocol: unknown) {
+    const uri = `test.${id}:1.0.0-stable`;
+    await create('component', component(uri, { inputProtocol, outputProtocol }));
+    await create('block', block(id, { componentUri: uri }));
+  }
+  const join = (nodes: readonly string[], edges: readonly unknown[]) =>
+    create(
+      'vdag',
+      vdag(
+        'graph:1.0.0-stable',
+        nodes.map((label) => ({ label, blockId: label })),
+        { edges },
+      ),
+    );
+
+  test('where a required key is missing or of another type', async () => {
+    await declare('split', object({ text }), object({ words: text, total: count }));
+    await declare('join', object({ words: { type: 'array' }, title: text }), object({ text }));
+
+    const { warnings } = await join(['split', 'join'], [{ from: 'split', to: 'join' }]);
+
+    expect(warnings).toMatchObject([
+      { path: '$.edges[0]', message: expect.stringContaining("no 'title'") },
+      { path: '$.edges[0]', message: expect.stringContaining("'words' of the output of 'split'") },
+    ]);
+  });
+
+  test('where an edge names what the output lacks, or leaves out what is needed', async () => {
+    await declare('split', object({ text }), object({ words: text, total: count }));
+    await declare('join', object({ words: text }), object({ text }));
+    const edge = { from: 'split', to: 'join', outputNames: ['total', 'sum'] };
+
+    const { warnings } = await join(['split', 'join'], [edge]);
+
+    expect(warnings).toMatchObject([
+      { message: expect.stringContaining("no 'sum'") },
+      { message: expect.stringContaining("no 'words'") },
+    ]);
+  });
+
+  test('where several nodes meet: their outputs come by label', async () => {
+    await declare('a', object({ text }), object({ text }));
+    await declare('b', object({ text }), object({ total: count }));
+    await declare('c', object({ a: object({ text }), total: count }), object({ text }));
+
+    const edges = ['a', 'b'].map((from) => ({ from, to: 'c' }));
+    const { warnings } = await join(['a', 'b', 'c'], edges);
+
+    expect(warnings).toMatchObject([{ message: expect.stringContaining("no 'total'") }]);
+  });
+
+  test('and nothing is said where they fit, or where nobody can tell', async () => {
+    await declare('a', object({ text }), object({ text, total: count, more: text }));
+    await declare('b', object({ text, total: { type: 'number' } }), {
+      type: 'object',
+      properties: {},
+      additionalProperties: {},
+    });
+    await declare('c', object({ anything: text }), {
+      anyOf: [object({ text }), object({ count })],
+    });
+    await declare('d', object({ text }), undefined);
+    await declare('e', object({ text }), object({ text }));
+
+    const { warnings } = await join(
+      ['a', 'b', 'c', 'd', 'e'],
+      ['a', 'b', 'c', 'd'].map((from, n) => ({ from, to: 'bcde'[n] })),
+    );
+
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('deleting', () => {
   const remove = (kind: Parameters<Registry['remove']>[1], id: string) =>
     registry.remove(tenant, kind, id);

@@ -149,7 +149,39 @@ describe('the other definitions', () => {
     expect(() => definePolicy({ ...policy, hook: 'loadBalencer' } as never)).toThrow(
       refused('SPEC_INVALID'),
     );
-    expect(() => definePolicy({ ...policy, name: 'a b' })).toThrow(refused('URI_MALFORMED'));
+    expect(() => definePolicy({ ...policy, name: 'a b' })).toThrow(refused('SPEC_INVALID'));
+  });
+
+  it('a policy may leave out the schemas of what it does not take', () => {
+    const { parameters, settings } = definePolicy({
+      hook: 'loadBalancer',
+      name: 'first',
+      version: '1',
+      description: 'Always the first instance.',
+      evaluate: ({ instances }) => ({ instanceId: instances[0]?.id ?? '' }),
+    });
+
+    expect(parameters.safeParse({}).success).toBe(true);
+    expect(settings.safeParse({}).success).toBe(true);
+  });
+
+  it('a policy says all that is wrong with it at once', () => {
+    const wrong = { hook: 'loadBalencer', name: 7, parameters: {}, settings: 3 };
+
+    expect(() => definePolicy(wrong as never)).toThrow(
+      expect.objectContaining({
+        code: 'SPEC_INVALID',
+        problems: [
+          expect.objectContaining({ path: '$.hook', nearest: 'loadBalancer' }),
+          expect.objectContaining({ path: '$.name', seen: '7' }),
+          expect.objectContaining({ path: '$.version' }),
+          expect.objectContaining({ path: '$.description' }),
+          expect.objectContaining({ path: '$.parameters', seen: '{}' }),
+          expect.objectContaining({ path: '$.settings', seen: '3' }),
+          expect.objectContaining({ path: '$.evaluate' }),
+        ],
+      }),
+    );
   });
 
   it('a block needs onData, an init container and a splitter their stages', () => {

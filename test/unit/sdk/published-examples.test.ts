@@ -5,7 +5,7 @@ import { type DocumentKind, readDocument } from '../../../sdk/spec/index.ts';
 import { mebibyte } from '../../../sdk/units.ts';
 
 const folder = new URL('../../../examples/specs/', import.meta.url);
-const files = readdirSync(folder);
+const files = readdirSync(folder).filter((file) => file.endsWith('.json'));
 const load = (file: string): Record<string, unknown> =>
   JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
 const kindOf = (file: string) => /-(\w+)\.json$/.exec(file)?.[1] as DocumentKind;

@@ -55,4 +55,15 @@ describe('what an instance is promised', () => {
       names.map((name) => `$.policies.resourceAllocator.parameters.${name}`),
     );
   });
+
+  it('tells exactly which parameters to add, and where', () => {
+    const { error } = resolveResources(
+      { id: 'mistral-chat-88' as never },
+      allocator({ gpus: 3, min_gpu_free_memory: 16000 }),
+    );
+
+    expect(error?.message).toContain('needs: min_memory_mb, cpus.');
+    expect(error?.message).toContain('policies.resourceAllocator.parameters');
+    expect(error?.message).toContain('{"min_memory_mb":2048,"cpus":1}');
+  });
 });

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -87,4 +96,20 @@ test('a database of something else, or of a later version, is not touched', () =
 
   expect(opening(join(folder, 'foreign.db'))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   expect(opening(join(folder, 'later.db'))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+});
+
+test('nobody else can read what is stored, also in a directory that others may enter', async () => {
+  chmodSync(folder, 0o755);
+  const store = createSqliteStore(join(folder, 'aios.db'));
+  await store.commit([
+    { tenant: 'default', kind: 'instance', id: 'i', type: 'put', value: { secret: 's' } },
+  ]);
+
+  const modes = readdirSync(folder)
+    .filter((name) => !name.endsWith('.pid'))
+    .map((name) => [name, statSync(join(folder, name)).mode & 0o077]);
+  await store.close();
+
+  expect(modes.length).toBeGreaterThanOrEqual(3);
+  expect(modes.filter(([, others]) => others !== 0)).toEqual([]);
 });

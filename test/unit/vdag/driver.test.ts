@@ -218,6 +218,25 @@ describe('a prompt', () => {
     expect(first.received).toEqual([]);
   });
 
+  test('of megabytes is refused by its length, and of many tokens before the last is counted', async () => {
+    const { driver, shards } = await start(['b0'], {}, 4096);
+    const refusal = async (text: string) => {
+      const work = collect(driver.generate(ask({ prompt: { type: 'text', text } })));
+      return AiosError.from(await work.catch((error: unknown) => error));
+    };
+
+    const long = await refusal('word '.repeat(2 ** 21));
+    expect(long).toMatchObject({ code: 'CONTEXT_LENGTH_EXCEEDED' });
+    expect(long.details).toEqual({ contextTokens: 4096, promptTokens: (5 * 2 ** 21) / 32 });
+
+    const dense = await refusal('a1'.repeat(65_000));
+    expect(dense.code).toBe('CONTEXT_LENGTH_EXCEEDED');
+    expect(dense.details.contextTokens).toBe(4096);
+    expect(dense.details.promptTokens).toBeGreaterThan(4096);
+    expect(dense.details.promptTokens).toBeLessThan(40_000);
+    expect(shards[0]?.opens).toHaveLength(0);
+  });
+
   test('one token below the context gets one token', async () => {
     const { driver } = await start(['b0'], {}, row.promptTokens.length + 1);
 

@@ -1,0 +1,35 @@
+/** What a number on the command line may be; both ends are allowed. */
+interface NumberRange {
+  readonly least?: number;
+  readonly most?: number;
+  /** No fraction. */
+  readonly whole?: boolean;
+}
+
+function expected({ least, most, whole }: NumberRange): string {
+  const noun = whole ? 'a whole number' : 'a number';
+  if (least !== undefined && most !== undefined) return `${noun} from ${least} to ${most}`;
+  return least === undefined ? noun : `${noun} of at least ${least}`;
+}
+
+/**
+ * An option that takes one number. yargs alone reads `--port abc` as NaN and `--port 1 --port 2` as a list, and says
+ * nothing.
+ *
+ * @param option - as it is written: `--port`
+ */
+export function numeric(option: string, range: NumberRange = {}) {
+  const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY, whole } = range;
+  return {
+    type: 'number',
+    requiresArg: true,
+    coerce(value: unknown): number {
+      if (typeof value === 'number' && value >= least && value <= most) {
+        if (Number.isFinite(value) && (!whole || Number.isSafeInteger(value))) return value;
+      }
+      const numbers = [value].flat();
+      const seen = numbers.some(Number.isNaN) ? 'something else' : numbers.join(' and ');
+      throw new Error(`${option} must be ${expected(range)}; got ${seen}.`);
+    },
+  } as const;
+}
