@@ -14,6 +14,7 @@ import type { FlowLink } from './flow-link.ts';
 import { fromStatus, toStatus } from './grpc-status.ts';
 import { openFrameLink } from './link.ts';
 import { fromRequest, toContent } from './packet-codec.ts';
+import { widenServerWindow } from './server-window.ts';
 import {
   type AttachRequestMessage,
   type InferRequestMessage,
@@ -73,6 +74,7 @@ export async function serveInstance(options: ServeOptions): Promise<InstanceServ
     ...keepaliveOptions,
     interceptors: [(_method, call) => authenticated(call, secret, instanceId)],
   });
+  const onBound = widenServerWindow(server);
   server.addService(instanceService(), {
     exchange: (call: ServerDuplexStream<Buffer, Buffer>) => {
       const fail = (error: AiosError) => call.emit('error', toStatus(error));
@@ -97,6 +99,7 @@ export async function serveInstance(options: ServeOptions): Promise<InstanceServ
       error ? reject(error) : resolve(bound),
     );
   });
+  onBound();
   return {
     address: `127.0.0.1:${port}`,
     close: async () => server.forceShutdown(),
