@@ -24,14 +24,16 @@ const sizes = [
 
 /** The other process: echoes frames over gRPC and bytes over TCP. */
 async function echo(): Promise<void> {
+  let buffer = new ArrayBuffer(0);
   const server = await serveInstance({
     instanceId: 'echo',
     secret,
     handlers: {
       onLink: (link) =>
         link.onFrame((frame) => {
-          // A shard's output lies behind headroom already; so does this one, once.
-          const buffer = new ArrayBuffer(headroom + frame.payload.byteLength);
+          // A shard's output lies behind headroom already; so does this one, in one buffer for all rounds.
+          const bytes = headroom + frame.payload.byteLength;
+          if (buffer.byteLength !== bytes) buffer = new ArrayBuffer(bytes);
           new Uint8Array(buffer).set(frame.payload, headroom);
           link.sendInPlace(frame, buffer, headroom);
           link.grant();
