@@ -10,12 +10,17 @@ export interface Command {
   /** At least one line that works, and what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
   options(parser: Argv<GlobalOptions>): Argv<unknown>;
-  run(args: unknown, context: Context): Promise<void>;
+  /** @returns an exit code when the result itself is bad news; otherwise 0 */
+  run(args: unknown, context: Context): Promise<number | undefined>;
 }
 
 interface CommandDefinition<A> extends Pick<Command, 'usage' | 'summary' | 'examples'> {
   readonly options: (parser: Argv<GlobalOptions>) => Argv<A>;
-  readonly run: (args: ArgumentsCamelCase<A>, context: Context) => Promise<void>;
+  readonly run: (
+    args: ArgumentsCamelCase<A>,
+    context: Context,
+    // biome-ignore lint/suspicious/noConfusingVoidType: most commands return nothing
+  ) => Promise<number | void>;
 }
 
 /** Types `args` from `options`. */

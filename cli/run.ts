@@ -36,8 +36,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     const { createContext } = await import('./context.ts');
     const created = createContext(selected.args, io);
     close = created.close;
-    await selected.command.run(selected.args, created.context);
-    return 0;
+    return (await selected.command.run(selected.args, created.context)) ?? 0;
   } catch (error) {
     return report(AiosError.from(error), json, io);
   } finally {

@@ -1,3 +1,4 @@
+import { errorCodes } from '../../sdk/errors.ts';
 import { parseDurationMs } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
 import { createOrReplace, documentOptions, noteWarnings, reportCreated } from '../create.ts';
@@ -10,7 +11,10 @@ export const createBlock = defineCommand({
   summary: 'Runs a component: policies choose the cluster and the nodes',
   examples: [
     ['aios create-block block.json --wait', 'returns when its instances are ready'],
-    ['aios create-block block.json --dry-run', 'where it would go and why; stores nothing'],
+    [
+      'aios create-block block.json --dry-run',
+      'where it would go and why; stores nothing; exit code 5 when nowhere',
+    ],
   ],
   options: (parser) =>
     documentOptions(parser)
@@ -24,7 +28,7 @@ export const createBlock = defineCommand({
     if (args.dryRun) {
       const decision = await context.client.dryRunBlock(document);
       context.result(decision, () => renderDecision(decision, context));
-      return;
+      return decision.outcome === 'refused' ? errorCodes.NO_CANDIDATE.exit : 0;
     }
     const { created, replaced } = await createOrReplace(context, 'block', document, args.replace);
     if (!args.wait) {

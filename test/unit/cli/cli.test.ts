@@ -191,6 +191,17 @@ describe('why a block is where it is', () => {
   });
 });
 
+it('a refused dry run ends with the exit code of NO_CANDIDATE', async () => {
+  const refused = { ...decision, outcome: 'refused' };
+  const server = await start({ 'POST /api/blocks?dryRun=true': json(refused) });
+
+  const argv = ['create-block', '-f', '-', '--dry-run', '--url', server.url];
+  const { code, out } = await aios(argv, { input: '{}' });
+
+  expect(code).toBe(5);
+  expect(out).toContain('refused');
+});
+
 describe('infer', () => {
   it('prints the answer, and partial results when asked', async () => {
     const server = await start({
