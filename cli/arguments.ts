@@ -1,4 +1,4 @@
-import yargs from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { AiosError } from '../sdk/errors.ts';
 import { nearest } from '../sdk/nearest.ts';
 import type { Command } from './command.ts';
@@ -11,11 +11,44 @@ interface Selected {
   readonly args: GlobalOptions;
 }
 
-const nameOf = ({ usage }: Command): string => usage.split(' ')[0] ?? '';
+/** `policy test` of `policy test <file>`. */
+const nameOf = ({ usage }: Command): string => usage.replace(/\s*[[<].*$/, '');
+const groupOf = (command: Command): string => nameOf(command).split(' ')[0] ?? '';
+/** Commands of two words, such as `policy test`, are shown under the first. */
+const isGrouped = (command: Command): boolean => nameOf(command).includes(' ');
+
+/** What each group is for, by its word. */
+const groups: Readonly<Record<string, string>> = {
+  policy: 'Writes, checks, tests, measures, publishes and manages policies',
+  network: "Shows and sets the network's default policies and pre-checks",
+};
 
 /** Where the first word stands that is no option. */
 function wordIndex(argv: readonly string[]): number {
   return argv.findIndex((word, index) => !word.startsWith('-') && argv[index - 1] !== '--url');
+}
+
+/**
+ * @returns nothing for a lone group word, or none at all
+ * @throws {AiosError} REQUEST_INVALID
+ */
+function findCommand(argv: readonly string[]): Command | undefined {
+  const at = wordIndex(argv);
+  const word = argv[at];
+  if (word === undefined) return undefined;
+  const next = argv.slice(at + 1).find((other) => !other.startsWith('-'));
+  const group = commands.filter((command) => isGrouped(command) && groupOf(command) === word);
+  const found =
+    group.find((command) => nameOf(command) === `${word} ${next}`) ??
+    commands.find((command) => nameOf(command) === word);
+  if (found || (group.length > 0 && next === undefined)) return found;
+  const wrong = group.length > 0 ? `${word} ${next}` : word;
+  const close = nearest(wrong, commands.map(nameOf));
+  const question = close === undefined ? '' : ` Did you mean '${close}'?`;
+  throw new AiosError(
+    'REQUEST_INVALID',
+    `unknown command '${wrong}'.${question} aios ${group.length > 0 ? `${word} ` : ''}--help lists the commands.`,
+  );
 }
 
 /** yargs takes a lone `-` for no value at all; a document is then named in a way that it reads. */
@@ -56,16 +89,7 @@ export async function parseArguments(line: readonly string[], io: Io): Promise<S
     line[helpAt] === 'help'
       ? [...line.slice(0, helpAt), ...line.slice(helpAt + 1), '--help']
       : [...line];
-  const word = argv[wordIndex(argv)];
-  const named = commands.find((command) => nameOf(command) === word);
-  if (word !== undefined && !named) {
-    const close = nearest(word, commands.map(nameOf));
-    const question = close === undefined ? '' : ` Did you mean '${close}'?`;
-    throw new AiosError(
-      'REQUEST_INVALID',
-      `unknown command '${word}'.${question} aios --help lists the commands.`,
-    );
-  }
+  const named = findCommand(argv);
 
   let selected: Selected | undefined;
   const parser = yargs()
@@ -90,18 +114,29 @@ export async function parseArguments(line: readonly string[], io: Io): Promise<S
       if (error && error.name !== 'YError') throw error;
       throw wrongUsage(message || error.message, named);
     });
-  for (const command of commands) {
-    parser.command({
-      command: command.usage,
+  const add = (to: Argv, command: Command, usage: string): Argv =>
+    to.command({
+      command: usage,
       describe: command.summary,
       builder: (inner) => {
         for (const [example, meaning] of command.examples) inner.example(example, meaning);
         return command.options(inner as never);
       },
       handler: (args) => {
-        selected = { command, args: args as GlobalOptions };
+        selected = { command, args: args as unknown as GlobalOptions };
       },
     });
+  for (const command of commands) {
+    const group = groupOf(command);
+    if (!isGrouped(command)) {
+      add(parser, command, command.usage);
+    } else if (commands.find((other) => groupOf(other) === group) === command) {
+      const members = commands.filter((other) => isGrouped(other) && groupOf(other) === group);
+      parser.command(group, groups[group] ?? command.summary, (inner) => {
+        for (const member of members) add(inner, member, member.usage.slice(group.length + 1));
+        return inner.demandCommand(1, `name one: ${members.map(nameOf).join(', ')}`);
+      });
+    }
   }
   let help = '';
   const takesDocument = named?.usage.includes('[spec]') ?? false;

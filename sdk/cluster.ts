@@ -27,7 +27,47 @@ export interface GpuSnapshot {
   readonly exclusive: boolean;
 }
 
-/** What the processes on a node really use, beside what they were promised. */
+/** One device as its driver reports it; what it does not report is left out. */
+export interface GpuMeasurement {
+  /** On the machine. */
+  readonly index: number;
+  readonly modelName: string;
+  readonly totalMemoryBytes: number;
+  /** By all processes of the machine, ours and others'. */
+  readonly usedMemoryBytes: number;
+  /** Some drivers keep a part that is neither used nor free. */
+  readonly freeMemoryBytes: number;
+  readonly utilizationFraction?: number;
+  readonly temperatureCelsius?: number;
+  readonly powerWatts?: number;
+}
+
+/**
+ * The whole machine that a node is, or that it shares with other nodes. Totals count from the machine's start; rates are
+ * differences to the reading before, and absent at the first.
+ */
+export interface MachineMeasurement {
+  readonly cpuCores: number;
+  /** Of all cores, by everything that runs, 0 to 1. */
+  readonly cpuUsedFraction?: number;
+  readonly memoryTotalBytes: number;
+  /** What a new process could get without swapping. */
+  readonly memoryFreeBytes: number;
+  readonly swapFreeBytes?: number;
+  readonly swapUsedBytes?: number;
+  readonly diskReadBytes?: number;
+  readonly diskWrittenBytes?: number;
+  readonly diskReadBytesPerSecond?: number;
+  readonly diskWrittenBytesPerSecond?: number;
+  readonly networkReceivedBytesPerSecond?: number;
+  readonly networkSentBytesPerSecond?: number;
+}
+
+/**
+ * What a node really uses, beside what its instances were promised. Where several nodes share a machine (a local cluster),
+ * memory, cores and processes are those of the node's own instances; loads, storage, network, `machine` and `gpus` are the
+ * machine's, the same for each of its nodes.
+ */
 export interface NodeMeasurement {
   /** Unix milliseconds. */
   readonly atMs: number;
@@ -42,6 +82,11 @@ export interface NodeMeasurement {
   readonly storageUsedBytes?: number;
   readonly networkReceivedBytes?: number;
   readonly networkSentBytes?: number;
+  /** Nodes with the same one share a machine: what is the machine's is counted once. */
+  readonly machineId?: string;
+  readonly machine?: MachineMeasurement;
+  /** Absent where nothing measures devices. A node's device `index` is the machine's. */
+  readonly gpus?: readonly GpuMeasurement[];
 }
 
 /** One node as policies see it: declared capacity, what is promised, what is measured. */

@@ -50,9 +50,11 @@ export {
   VdagError,
 } from './errors.ts';
 export { chooseDevices, type Misfit, misfit, withInstance } from './fit.ts';
+export { exampleInputs } from './hooks/examples.ts';
 export {
   type Assignment,
   type BlockView,
+  type HookAction,
   type HookAnswer,
   type HookInput,
   type HookName,

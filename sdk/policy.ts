@@ -1,9 +1,19 @@
 import { z } from 'zod';
 import { type Problem, SpecError, shorten } from './errors.ts';
-import type { HookAction, HookAnswer, HookInput, HookName, PolicyState } from './hooks.ts';
+import { substituteFor } from './hooks/optional.ts';
+import type {
+  CoreAction,
+  HookAction,
+  HookAnswer,
+  HookInput,
+  HookName,
+  OptionalAction,
+  PolicyState,
+} from './hooks.ts';
 import { hooks } from './hooks.ts';
 import { formatVersionedName, type PolicyUri, parseVersionedName } from './ids.ts';
 import { nearest } from './nearest.ts';
+import type { Json } from './packet.ts';
 
 /** What an evaluation is given beside its input. Nothing here does I/O. */
 export interface PolicyContext<Parameters, Settings> {
@@ -22,7 +32,10 @@ export interface PolicyContext<Parameters, Settings> {
 /** Of a policy that takes none. */
 type NoValues = z.ZodObject<Record<never, never>>;
 
-type AnyAnswer<H extends HookName> = { [A in HookAction<H>]: HookAnswer<H, A> }[HookAction<H>];
+type AnyAnswer<H extends HookName> = { [A in CoreAction<H>]: HookAnswer<H, A> }[CoreAction<H>];
+
+/** One action's function, whatever the hook. */
+type Answerer = (input: never, context: PolicyContext<never, never>) => unknown;
 
 /** What a policy returns may be read-only, arrays inside included. */
 type ReadonlyDeep<T> = T extends object ? { readonly [K in keyof T]: ReadonlyDeep<T[K]> } : T;
@@ -54,6 +67,19 @@ export interface PolicyDefinition<
     input: HookInput<H>,
     context: PolicyContext<z.output<P>, z.output<S>>,
   ) => AnyAnswer<H>;
+  /** Answers to actions of the hook that most policies leave to the platform, such as `scale` or `estimate`. */
+  readonly actions?: {
+    readonly [A in OptionalAction<H>]?: (
+      input: HookInput<H, A>,
+      context: PolicyContext<z.output<P>, z.output<S>>,
+    ) => HookAnswer<H, A>;
+  };
+  /** A command from `aios policy manage`: reads or changes `context.state`. @returns what the caller is shown */
+  readonly management?: (
+    action: string,
+    data: Json,
+    context: PolicyContext<z.output<P>, z.output<S>>,
+  ) => Json;
 }
 
 /** A checked, frozen policy. */
@@ -68,7 +94,12 @@ export interface Policy<H extends HookName = HookName, Name extends string = str
   readonly parameters: z.ZodType;
   readonly settings: z.ZodType;
   // Method syntax, so that a policy of one hook is assignable where any policy is expected.
-  evaluate(input: HookInput<H>, context: PolicyContext<unknown, unknown>): AnyAnswer<H>;
+  /** Answers every action of the hook. */
+  evaluate(
+    input: HookInput<H, HookAction<H>>,
+    context: PolicyContext<unknown, unknown>,
+  ): AnyAnswer<H>;
+  management?(action: string, data: Json, context: PolicyContext<unknown, unknown>): Json;
 }
 
 export type AnyPolicy = { [H in HookName]: Policy<H> }[HookName];
@@ -84,6 +115,21 @@ function isUriPart(key: 'name' | 'version' | 'releaseTag', value: unknown): bool
   } catch {
     return false;
   }
+}
+
+function actionProblems({ hook, actions, management }: Readonly<Record<string, unknown>>) {
+  const problems: Problem[] = [];
+  if (management !== undefined && typeof management !== 'function') {
+    problems.push({ path: '$.management', message: 'must be a function' });
+  }
+  for (const [name, answer] of Object.entries(actions ?? {})) {
+    const path = `$.actions.${name}`;
+    if (typeof answer !== 'function') problems.push({ path, message: 'must be a function' });
+    if (!substituteFor(String(hook), name)) {
+      problems.push({ path, message: `is no action that a policy of '${hook}' may add` });
+    }
+  }
+  return problems;
 }
 
 /** All that is wrong with what an author wrote. Types say the same, where somebody looks at them. */
@@ -115,7 +161,7 @@ function problemsOf(definition: Readonly<Record<string, unknown>>): readonly Pro
   if (typeof evaluate !== 'function') {
     add('evaluate', 'must be a function', 'evaluate(input, context) { … }');
   }
-  return problems;
+  return [...problems, ...actionProblems(definition)];
 }
 
 /**
@@ -153,11 +199,25 @@ export function definePolicy<
       problems,
     });
   }
-  const { name, version } = complete;
+  const { name, version, actions = {}, evaluate: own, ...rest } = complete;
+  const answers = actions as Readonly<Record<string, Answerer | undefined>>;
+  const evaluate = own as unknown as Answerer;
+
+  function answer(input: { readonly action: string }, context: PolicyContext<never, never>) {
+    const added = Object.hasOwn(answers, input.action) ? answers[input.action] : undefined;
+    if (added) return added(input as never, context);
+    const substitute = substituteFor(definition.hook, input.action);
+    return substitute
+      ? substitute(input as never, (asked) => evaluate(asked as never, context))
+      : evaluate(input as never, context);
+  }
+
   return Object.freeze({
-    ...complete,
+    ...rest,
+    name,
+    version,
     type: 'policy' as const,
     uri: formatVersionedName({ name, version, releaseTag }) as PolicyUri,
-    evaluate: definition.evaluate as unknown as Policy<H, Name>['evaluate'],
-  });
+    evaluate: answer as unknown as Policy<H, Name>['evaluate'],
+  }) as unknown as Policy<H, Name>;
 }

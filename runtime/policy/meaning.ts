@@ -4,8 +4,8 @@ import { nearest } from '../../sdk/nearest.ts';
 
 /** What a schema cannot say: that an answer names things which were in the question. */
 type Meanings = {
-  readonly [H in HookName]: {
-    readonly [A in HookAction<H>]: (
+  readonly [H in HookName]?: {
+    readonly [A in HookAction<H>]?: (
       input: HookInput<H, A>,
       output: HookOutput<H, A>,
     ) => readonly Problem[];
@@ -54,7 +54,7 @@ function unknownNodes(
 /** Each looks for the nearest name, which takes its time. */
 const maxProblems = 20;
 
-type Placing = HookInput<'resourceAllocator'>;
+type Placing = HookInput<'resourceAllocator', 'dry_run' | 'allocation' | 'scale' | 'reassignment'>;
 
 /** Of thousands of nodes, an answer names a few. */
 function nodesNamed(nodes: Placing['nodes'], ids: ReadonlySet<string>) {
@@ -105,6 +105,16 @@ function assignmentProblems(
   });
 }
 
+function placesProblems(
+  input: Placing,
+  { assignments, nodes }: HookOutput<'resourceAllocator', 'dry_run'>,
+): readonly Problem[] {
+  return [
+    ...(assignments.length > 0 ? assignmentProblems(input, assignments) : []),
+    ...unknownNodes(nodes, input.nodes, input.cluster.nodes),
+  ];
+}
+
 export const meanings: Meanings = {
   clusterAllocator: {
     selection: ({ clusters }, output) => {
@@ -130,10 +140,9 @@ export const meanings: Meanings = {
       ),
   },
   resourceAllocator: {
-    dry_run: (input, { assignments, nodes }) => [
-      ...(assignments.length > 0 ? assignmentProblems(input, assignments) : []),
-      ...unknownNodes(nodes, input.nodes, input.cluster.nodes),
-    ],
+    dry_run: placesProblems,
+    scale: placesProblems,
+    reassignment: (input, output) => ('skip' in output ? [] : placesProblems(input, output)),
     allocation: (input, output) => {
       if (!output.accept) return [];
       if (!input.plan) return assignmentProblems(input, output.assignments ?? []);
@@ -147,9 +156,63 @@ export const meanings: Meanings = {
         : [];
     },
   },
+  adhocAllocator: {
+    allocate: ({ clusters }, output) =>
+      'refused' in output
+        ? []
+        : unknownName('cluster', '$.clusterId', output.clusterId, idsOf(clusters)),
+  },
+  preemption: {
+    preempt: ({ options }, output) =>
+      'refused' in output || output.option < options.length
+        ? []
+        : [
+            {
+              path: '$.option',
+              message: 'names no option of the question',
+              expected: `below ${options.length}`,
+              seen: String(output.option),
+            },
+          ],
+  },
   loadBalancer: {
     load_balance: ({ instances }, { instanceId }) =>
       unknownName('instance', '$.instanceId', instanceId, idsOf(instances)),
+  },
+  autoscaler: {
+    evaluate: ({ block }, output) =>
+      'hold' in output
+        ? []
+        : (output.remove ?? []).flatMap((id, at) =>
+            unknownName('instance', `$.remove[${at}]`, id, idsOf(block.instances)),
+          ),
+  },
+  stabilityChecker: {
+    block: ({ instances }, { actions }) =>
+      actions.flatMap(({ instanceId }, at) =>
+        unknownName('instance', `$.actions[${at}].instanceId`, instanceId, idsOf(instances)),
+      ),
+    cluster: ({ cluster }, { cordon }) =>
+      cordon.flatMap((id, at) => unknownName('node', `$.cordon[${at}]`, id, idsOf(cluster.nodes))),
+  },
+  assignment: {
+    assign: ({ candidates }, output) =>
+      'refused' in output
+        ? []
+        : unknownName(
+            'candidate',
+            '$.blockId',
+            output.blockId,
+            idsOf(candidates.map(({ block }) => block)),
+          ),
+  },
+  ranking: {
+    rank: ({ candidates }, { ranked }) => {
+      const known = idsOf(candidates);
+      return ranked.flatMap(({ id }, at) =>
+        unknownName('candidate', `$.ranked[${at}].id`, id, known),
+      );
+    },
   },
   splitPlanner: {
     plan: ({ model, shards }, output) => {

@@ -51,13 +51,13 @@ export function checkOutput(
 ): unknown {
   // The types of hooks.ts tie the three together; a generic index cannot show it.
   const schema = (hooks[hook].outputs as Readonly<Record<string, z.ZodType>>)[action];
-  const meaning = (meanings[hook] as Readonly<Record<string, Meaning>>)[action];
-  if (!schema || !meaning) {
+  const meaning = (meanings[hook] as Readonly<Record<string, Meaning>> | undefined)?.[action];
+  if (!schema) {
     throw new PolicyError('UNSUPPORTED', `hook '${hook}' has no action '${action}'.`);
   }
   const parsed = parse(schema, output);
   const problems = parsed.success
-    ? meaning(input, parsed.data)
+    ? (meaning?.(input, parsed.data) ?? [])
     : problemsOf(parsed.error.issues, schema, output, new Reading());
   if (!parsed.success || problems.length > 0) {
     const [first] = problems;

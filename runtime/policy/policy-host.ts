@@ -97,7 +97,9 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         const logs = (error.details.logs as readonly string[] | undefined) ?? [];
         const { code, message } = error;
         const rest = { error: { code, message }, logs, stateRevision };
-        const output = evaluationFaults.has(code) ? fallbackAnswer(hook, input) : undefined;
+        const output = evaluationFaults.has(code)
+          ? fallbackAnswer(hook, action, input, message)
+          : undefined;
         if (output !== undefined) return evaluated(output as HookOutput<H, A>, rest);
         const durationMs = performance.now() - startedMs;
         const evaluation: PolicyEvaluation = { ...record, ...rest, durationMs };

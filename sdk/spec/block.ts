@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { blockId, componentUri, jsonObject, policyReference, resourceAmounts } from './common.ts';
+import {
+  blockId,
+  componentUri,
+  jsonObject,
+  placementRules,
+  policyReference,
+  resourceAmounts,
+} from './common.ts';
 
 /** Each is placed against every node: more would hold up every other block. */
 export const maxInstancesOfBlock = 10_000;
@@ -30,6 +37,14 @@ export const blockSpec = z.strictObject({
     .positive()
     .optional()
     .describe('CPU threads of one instance; 1 if left out.'),
+  priority: z
+    .number()
+    .int()
+    .min(-1_000_000)
+    .max(1_000_000)
+    .optional()
+    .describe('Higher goes first, and may take the place of lower; 0 if left out.'),
+  placement: placementRules.optional().describe('Affinity, anti-affinity and tolerations.'),
   tags: z.array(z.string()).default([]),
 });
 export type BlockSpec = z.output<typeof blockSpec>;

@@ -11,6 +11,21 @@ export const nodeSpec = z.strictObject({
   gpus: z.array(gpuSpec).default([]),
   swapBytes: bytes.optional(),
   storageBytes: bytes.optional(),
+  taints: z
+    .array(
+      z.strictObject({
+        key: z.string(),
+        value: z.string().default(''),
+        effect: z
+          .enum(['no-schedule', 'prefer-no-schedule'])
+          .default('no-schedule')
+          .describe(
+            'Without a toleration: nothing new comes here, or only when nowhere else fits.',
+          ),
+      }),
+    )
+    .max(100)
+    .optional(),
   tags: z.array(z.string()).default([]),
   metadata: jsonObject.default({}),
 });
@@ -28,5 +43,9 @@ export const clusterSpec = z.strictObject({
   status: z.string().optional(),
   config: jsonObject.default({}),
   policies: z.record(z.string(), policyReference).default({}),
+  preChecks: z
+    .record(z.string(), policyReference)
+    .optional()
+    .describe('Action, such as add_block, to the policy that is asked before it.'),
 });
 export type ClusterSpec = z.output<typeof clusterSpec>;

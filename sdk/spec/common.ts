@@ -86,3 +86,46 @@ export const policyReference = z.strictObject({
   settings: jsonObject.default({}).describe('How the policy runs.'),
 });
 export type PolicyReference = z.output<typeof policyReference>;
+
+/** AIOS's AND/OR conditions; read and compiled by the platform. */
+const filter = jsonObject;
+
+const neighbours = z
+  .strictObject({
+    ids: z.array(z.string()).max(100).default([]),
+    tags: z.array(z.string()).max(100).default([]),
+    topologyKey: z
+      .string()
+      .default('node')
+      .describe(
+        "'node', or a key of the nodes' metadata such as 'zone': equal values are one place.",
+      ),
+    required: z.boolean().default(true),
+    weight: z.number().min(0).max(1).default(1).describe('Where not required.'),
+  })
+  .describe('Blocks, by id or by tag.');
+
+/** Accepts a node's taint. */
+const toleration = z.strictObject({
+  key: z.string().optional().describe('Left out: every taint.'),
+  value: z.string().optional().describe('Left out: any value.'),
+});
+
+/** Where a block may run, beside what it needs. */
+export const placementRules = z.strictObject({
+  nodeAffinity: z
+    .strictObject({
+      required: filter.optional().describe('{nodeQuery, nodeMetricsQuery, gpuQuery}.'),
+      preferred: z
+        .array(z.strictObject({ weight: z.number().min(-1).max(1), filter }))
+        .max(20)
+        .default([]),
+    })
+    .optional(),
+  /** Runs where such blocks run. */
+  affinity: z.array(neighbours).max(20).default([]),
+  /** Runs where no such block runs; its own id or tags keep its instances apart. */
+  antiAffinity: z.array(neighbours).max(20).default([]),
+  tolerations: z.array(toleration).max(100).default([]),
+});
+export type PlacementRules = z.output<typeof placementRules>;

@@ -1,20 +1,17 @@
-import { hookNames } from '../hooks.ts';
+import { type HookName, hookNames, hooks } from '../hooks.ts';
 import { at, entries, isObject, type Located } from './located.ts';
 import { type Draft, Fields, type Reading } from './reading.ts';
 
-/** Hooks that AIOS documents name and nothing here runs yet; their policies are kept. */
+/** Names in AIOS's samples that are no decision points there either; their policies are kept. */
 const aiosHooks = [
-  'stabilityChecker',
-  'autoscaler',
-  'pre_processing',
-  'post_processing',
   'loadBalancerMapper',
-  'assignment',
   'assetsLoader',
   'accessRulesPolicy',
   'splitResourceAllocatorPlugin',
   'splitAutosharingPolicyRule',
 ];
+
+const isHook = (name: string): name is HookName => Object.hasOwn(hooks, name);
 
 const legacyReason = 'is an AIOS key that nothing reads; it is ignored';
 const wrappers = ['values', 'value', 'assignmentPolicyRule'];
@@ -63,8 +60,8 @@ export function readReference(draft: Draft, key: string, located: Located, named
 
 /** @returns whether the hook exists; warns of hooks that nothing runs yet. */
 function checkHook(reading: Reading, name: string, where: Located): boolean {
-  if ((hookNames as readonly string[]).includes(name)) return true;
-  if (aiosHooks.includes(name)) {
+  if (isHook(name) && hooks[name].status === 'called') return true;
+  if (isHook(name) || aiosHooks.includes(name)) {
     reading.warn(where, `hook '${name}' is not run by this version; its policy is kept`);
     return true;
   }
@@ -77,7 +74,7 @@ function checkHook(reading: Reading, name: string, where: Located): boolean {
 
 /** `resource_affinity` and its like: data that published components keep among their policies. */
 function isData(reading: Reading, name: string, entry: Located): boolean {
-  if ((hookNames as readonly string[]).includes(name) || aiosHooks.includes(name)) return false;
+  if (isHook(name) || aiosHooks.includes(name)) return false;
   const { value } = unwrapReference(reading, entry);
   if (!isObject(value)) return true;
   return !Object.keys(value).some((key) =>

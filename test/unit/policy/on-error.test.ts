@@ -4,7 +4,7 @@ import { builtinPolicies } from '../../../policies/index.ts';
 import { createPolicyHost } from '../../../runtime/policy/index.ts';
 import { createMemoryStore } from '../../../runtime/store/index.ts';
 import { AiosError } from '../../../sdk/errors.ts';
-import { type HookName, hookNames, hooks, type OnError } from '../../../sdk/hooks.ts';
+import { type HookName, hookNames, hooks } from '../../../sdk/hooks.ts';
 import type { AnyPolicy } from '../../../sdk/policy.ts';
 import { policyReference } from '../../../sdk/spec/common.ts';
 
@@ -14,10 +14,19 @@ const input = {
     { id: 'idle', outstandingRequests: 1 },
   ],
 };
-/** What the caller gets from a policy that fails, by the hook's `onError`; the rest is for hooks to come. */
-const expected: Partial<Record<OnError, unknown>> = {
-  'fail-with-reason': 'POLICY_THREW',
-  'least-queued': { instanceId: 'idle' },
+const denied = { allowed: false, reason: "policy 'broken:1-x' threw: broken" };
+/** What the caller gets from a policy that fails: by the hook where it matters, else by its `onError`. */
+const expected: Readonly<Partial<Record<HookName, unknown>>> = {
+  loadBalancer: { instanceId: 'idle' },
+  preCheck: denied,
+  quotaChecker: denied,
+  resourceEstimator: denied,
+  qualityChecker: { ok: true, findings: [] },
+  healthChecker: { healthy: true },
+  autoscaler: { hold: true },
+  stabilityChecker: { actions: [] },
+  failurePolicy: { actions: [] },
+  blockEvent: { handled: false },
 };
 
 test.each(hookNames)(
@@ -52,6 +61,8 @@ test.each(hookNames)(
       );
     await host.close();
 
-    expect(answer).toEqual(expected[hooks[hook].onError]);
+    const failing = hooks[hook].onError === 'fail-with-reason';
+    expect(hook in expected).toBe(!failing);
+    expect(answer).toEqual(failing ? 'POLICY_THREW' : expected[hook]);
   },
 );

@@ -430,7 +430,7 @@ describe('the policy host', () => {
     ).toMatchObject([{ nearest: 'bin-pack:1.0.0-stable' }]);
     expect(await host.check('default', 'loadBalancer', policyReference.parse({}))).toEqual([]);
     expect(
-      await host.check('default', 'autoscaler', policyReference.parse(uri('whatever'))),
+      await host.check('default', 'loadBalancerMapper', policyReference.parse(uri('whatever'))),
     ).toEqual([]);
   });
 });
