@@ -81,9 +81,15 @@ function portableMap(text: string, folder: string): string {
  * Bundles one TypeScript or JavaScript file with everything it imports.
  *
  * @param file - absolute
+ * @param options - `minify: false` keeps every statement apart, for line coverage
  * @throws {AiosError} NOT_FOUND; BUNDLE_FAILED - every problem with file, line and column
  */
-export async function bundle(file: string, kind: 'block' | 'policy'): Promise<Bundle> {
+export async function bundle(
+  file: string,
+  kind: 'block' | 'policy',
+  options: { readonly minify?: boolean } = {},
+): Promise<Bundle> {
+  const { minify = true } = options;
   const found = await stat(file).catch(() => undefined);
   if (!found?.isFile()) {
     throw new AiosError('NOT_FOUND', `there is no file '${file}'.`);
@@ -102,8 +108,8 @@ export async function bundle(file: string, kind: 'block' | 'policy'): Promise<Bu
       sourcemap: 'external',
       // Line numbers need no copy of the sources, zod's included.
       sourcesContent: false,
-      minifyWhitespace: true,
-      minifySyntax: true,
+      minifyWhitespace: minify,
+      minifySyntax: minify,
       logLevel: 'silent',
       conditions: fromSources ? ['@aios/source'] : [],
       plugins: [ownPackages],

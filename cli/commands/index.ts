@@ -11,6 +11,13 @@ import { explain } from './explain.ts';
 import { get } from './get.ts';
 import { infer } from './infer.ts';
 import { logs } from './logs.ts';
+import { policyBench } from './policy/bench.ts';
+import { policyCheck } from './policy/check.ts';
+import { policyGet } from './policy/get.ts';
+import { policyList } from './policy/list.ts';
+import { policyNew } from './policy/new.ts';
+import { policyPublish } from './policy/publish.ts';
+import { policyTest } from './policy/test.ts';
 import { schema } from './schema.ts';
 import { split } from './split.ts';
 import { status } from './status.ts';
@@ -29,6 +36,13 @@ export const commands: readonly Command[] = [
   createBlock,
   createVdag,
   createPolicy,
+  policyNew,
+  policyCheck,
+  policyTest,
+  policyBench,
+  policyPublish,
+  policyList,
+  policyGet,
   get,
   explain,
   logs,

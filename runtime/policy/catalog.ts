@@ -52,7 +52,8 @@ function builtInEntry(policy: AnyPolicy): CatalogEntry {
   };
 }
 
-function uploadedEntry(tenant: string, spec: PolicySpec, pool: SandboxPool): CatalogEntry {
+/** Of a document, whether or not it is stored. */
+export function uploadedEntry(tenant: string, spec: PolicySpec, pool: SandboxPool): CatalogEntry {
   const { uri, hook, artifact } = spec;
   return {
     uri,

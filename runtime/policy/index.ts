@@ -9,3 +9,5 @@ export { digestOf } from './digest.ts';
 export { deepFreeze, freezeList } from './freeze.ts';
 export * from './host.ts';
 export { createPolicyHost } from './policy-host.ts';
+export { createInProcessRunner } from './in-process.ts';
+export { createTrial, type Trial, type TrialAnswer, type TrialRequest } from './trial.ts';

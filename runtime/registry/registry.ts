@@ -6,6 +6,7 @@ import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { Operation, Store, StoredDocument } from '../store/index.ts';
 import { createDocuments, type Documents, idOf } from './documents.ts';
 import { assertUnused } from './in-use.ts';
+import { rememberVersion } from './published-policy.ts';
 import { checkReferences, type Locate, type Lookup, type ReferenceChecks } from './references.ts';
 
 export interface RegistryOptions extends ReferenceChecks {
@@ -141,7 +142,12 @@ export function createRegistry(options: RegistryOptions): Registry {
       const id = idOf(kind, spec);
       const existing = await documents.get(tenant, kind, id);
       const taken = kind === 'policy' && (await options.isBuiltInPolicy(tenant, id));
-      if (taken || (existing && !replace)) throw exists(kind, id);
+      const version =
+        kind === 'policy' && !taken
+          ? await rememberVersion(store, tenant, spec as ResourceSpecs['policy'])
+          : [];
+      // Publishing the same again changes nothing.
+      if (taken || (existing && !replace && version)) throw exists(kind, id);
       if (kind === 'block' && (await isLeaving(tenant, id))) {
         throw new AiosError(
           'IN_USE',
@@ -153,6 +159,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       const ifRevision = existing?.revision ?? 0;
       const revision = await store.commit([
         { tenant, kind, id, type: 'put', value: spec, ifRevision },
+        ...(version ?? []),
       ]);
       return { kind, id, revision, spec, warnings };
     });

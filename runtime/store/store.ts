@@ -11,6 +11,7 @@ export const documentKinds = [
   'decision',
   'artifact',
   'policy-state',
+  'policy-version',
   'reservation',
 ] as const;
 export type DocumentKind = (typeof documentKinds)[number];

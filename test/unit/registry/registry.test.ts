@@ -169,6 +169,31 @@ test('a policy may not take the name of a built-in one', async () => {
   await expect(create('policy', policy)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
 });
 
+test('a published policy never changes, not after it was deleted either; one tagged dev may', async () => {
+  const policy = (releaseTag: string, description: string) => ({
+    uri: `mine:1.0.0-${releaseTag}`,
+    ...{ name: 'mine', version: '1.0.0', releaseTag, hook: 'loadBalancer', description },
+    artifact: { hash: hash('a') },
+  });
+  const published = { code: 'ALREADY_EXISTS', details: { publishedHash: hash('a') } };
+  const replace = (document: unknown) =>
+    registry.create('default', 'policy', document, { replace: true });
+
+  await create('policy', policy('stable', 'first'));
+  await create('policy', policy('stable', 'first'));
+  await expect(create('policy', policy('stable', 'other'))).rejects.toMatchObject(published);
+  await expect(replace(policy('stable', 'other'))).rejects.toMatchObject(published);
+  await registry.remove('default', 'policy', 'mine:1.0.0-stable');
+  await expect(create('policy', policy('stable', 'other'))).rejects.toMatchObject(published);
+  await create('policy', policy('stable', 'first'));
+
+  await create('policy', policy('dev', 'first'));
+  await expect(create('policy', policy('dev', 'other'))).rejects.toMatchObject({
+    message: expect.stringContaining('--replace'),
+  });
+  await replace(policy('dev', 'other'));
+});
+
 describe('what cannot run is accepted with a warning', () => {
   const pathsOf = ({ warnings }: { warnings: readonly { path: string }[] }) =>
     warnings.map(({ path }) => path);
