@@ -52,10 +52,14 @@ const bodies: Readonly<Partial<Record<HookName, string>>> = {
   function: '    return { output: input.input };',
 };
 
+/** Put together, so that whoever reads this file's imports does not take it for one. */
+const importLine = (name: string, from: string): string =>
+  ['import', `{ ${name} }`, 'from', `'${from}';`].join(' ');
+
 /** A policy that works, to be changed. */
 export function policyTemplate(hook: HookName, name: string): string {
-  return `import { definePolicy } from 'aios-sdk';
-import { z } from 'zod';
+  return `${importLine('definePolicy', 'aios-sdk')}
+${importLine('z', 'zod')}
 
 /** ${hooks[hook].description} */
 export default definePolicy({

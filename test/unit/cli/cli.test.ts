@@ -31,10 +31,10 @@ describe('help', () => {
     for (const { usage } of commands) expect(out).toContain(`aios ${usage.split(' ')[0]}`);
   });
 
-  it.each(commands.map((command) => [command.usage.split(' ')[0] ?? '', command] as const))(
+  it.each(commands.map((command) => [command.usage.replace(/\s*[[<].*$/, ''), command] as const))(
     'of %s shows an example that names it',
     async (name, command) => {
-      const { code, out } = await aios([name, '--help']);
+      const { code, out } = await aios([...name.split(' '), '--help']);
 
       expect(code).toBe(0);
       expect(out).toContain('Examples:');
