@@ -8,6 +8,7 @@ import { createPolicy } from './create-policy.ts';
 import { createVdag } from './create-vdag.ts';
 import { deleteResource } from './delete.ts';
 import { explain } from './explain.ts';
+import { filter } from './filter.ts';
 import { get } from './get.ts';
 import { infer } from './infer.ts';
 import { logs } from './logs.ts';
@@ -45,6 +46,7 @@ export const commands: readonly Command[] = [
   policyGet,
   get,
   explain,
+  filter,
   logs,
   deleteResource,
   schema,

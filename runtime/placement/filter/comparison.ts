@@ -1,7 +1,7 @@
-import { AiosError, type Problem, shorten } from '../../../sdk/errors.ts';
-import { parseBytes } from '../../../sdk/units.ts';
+import { asNumber, coerce, invalid, type Scalar } from './coerce.ts';
 import { createLikeMatcher } from './like.ts';
-import type { VariableType } from './variables.ts';
+import { nextAbove, nextBelow } from './neighbours.ts';
+import type { VariableType } from './subject.ts';
 
 export const operators = ['==', '!=', '<', '<=', '>', '>=', 'IN', 'IN ANY', 'LIKE'] as const;
 export type Operator = (typeof operators)[number];
@@ -10,73 +10,55 @@ type Ordering = '<' | '<=' | '>' | '>=';
 export const isOperator = (value: unknown): value is Operator =>
   operators.some((operator) => operator === value);
 
-/** Compares one value that was found with the one that the document names. */
+/** Compares one value that was found, no list, with the one that the document names. */
 type Test = (seen: unknown) => boolean;
 
-const maxListLength = 1000;
-const maxTextLength = 1000;
+/**
+ * What a found value must be. Numbers are compared as bounds, so that every operator is one piece of code. Where
+ * `negated`, the condition holds when this does not: `!=` holds for what is not known, too.
+ */
+export interface Comparison {
+  readonly negated: boolean;
+  readonly test: Test;
+  /** Of numbers: the test as `low <= seen && seen <= high`. */
+  readonly bounds?: { readonly low: number; readonly high: number };
+}
 
-const orderings: Readonly<Record<Ordering, (order: number) => boolean>> = {
+const maxListLength = 1000;
+
+const boundsOf: Readonly<Record<Ordering | '==', (value: number) => readonly [number, number]>> = {
+  '==': (value) => [value, value],
+  '<': (value) => [Number.NEGATIVE_INFINITY, nextBelow(value)],
+  '<=': (value) => [Number.NEGATIVE_INFINITY, value],
+  '>': (value) => [nextAbove(value), Number.POSITIVE_INFINITY],
+  '>=': (value) => [value, Number.POSITIVE_INFINITY],
+};
+
+const orderings: Readonly<Record<Ordering | '==', (order: number) => boolean>> = {
+  '==': (order) => order === 0,
   '<': (order) => order < 0,
   '<=': (order) => order <= 0,
   '>': (order) => order > 0,
   '>=': (order) => order >= 0,
 };
 
-const asNumber = (value: unknown): number =>
-  typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
-
-/** The value as the field's type; AIOS documents write numbers as text in nearly every example. */
-function coerce(type: VariableType, value: unknown, path: string): number | string | boolean {
-  const refuse = (expected: string): never => {
-    throw new AiosError('FILTER_INVALID', 'has a value of the wrong type', {
-      problems: [
-        { path, message: 'has a value of the wrong type', expected, seen: shorten(value) },
-      ],
-    });
-  };
-  if (typeof value === 'string' && value.length > maxTextLength) {
-    return refuse(`at most ${maxTextLength} characters`);
-  }
-  switch (type) {
-    case 'number': {
-      const number = typeof value === 'number' ? value : asNumber(value);
-      return Number.isFinite(number) ? number : refuse('a number');
-    }
-    case 'bytes':
-      try {
-        return parseBytes(typeof value === 'number' ? value : String(value));
-      } catch {
-        return refuse("bytes, such as 1048576 or '2Gi'");
-      }
-    case 'text':
-      return typeof value === 'string' ? value : refuse('text');
-    default:
-      return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-        ? value
-        : refuse('text, a number, true or false');
-  }
-}
-
 /** Where the document may hold anything, text that says the same number or truth value is equal. */
-function compareWith(wanted: number | string | boolean): (seen: unknown) => number | undefined {
+function compareWith(wanted: Scalar): (seen: unknown) => number | undefined {
+  const number = typeof wanted === 'boolean' ? Number(wanted) : asNumber(wanted);
+  const text = String(wanted);
   return (seen) => {
-    if (typeof seen === 'number') {
-      const number = typeof wanted === 'string' ? asNumber(wanted) : Number(wanted);
-      return Number.isNaN(number) ? undefined : seen - number;
-    }
-    if (typeof seen === 'boolean') return String(seen) === String(wanted) ? 0 : undefined;
+    if (typeof seen === 'number') return Number.isNaN(number) ? undefined : seen - number;
+    if (typeof seen === 'boolean') return String(seen) === text ? 0 : undefined;
     if (typeof seen !== 'string') return undefined;
-    const text = String(wanted);
     return seen === text ? 0 : seen < text ? -1 : 1;
   };
 }
 
 /** What {@link compareWith} calls equal, by look-up: a filter may ask it of every device of thousands of nodes. */
-function isOneOf(wanted: readonly (number | string | boolean)[]): Test {
+function isOneOf(wanted: readonly Scalar[]): Test {
   const texts = new Set(wanted.map(String));
   const numbers = new Set(
-    wanted.map((each) => (typeof each === 'string' ? asNumber(each) : Number(each))),
+    wanted.map((each) => (typeof each === 'boolean' ? Number(each) : asNumber(each))),
   );
   numbers.delete(Number.NaN);
   return (seen) => {
@@ -85,14 +67,42 @@ function isOneOf(wanted: readonly (number | string | boolean)[]): Test {
   };
 }
 
-const anyOf =
-  (test: Test): Test =>
-  (seen) =>
-    Array.isArray(seen) ? seen.some(test) : seen !== undefined && test(seen);
+function order(type: VariableType, operator: Ordering | '==', wanted: Scalar): Comparison {
+  const negated = false;
+  if ((type === 'number' || type === 'bytes') && typeof wanted === 'number') {
+    const [low, high] = boundsOf[operator](wanted);
+    const test: Test = (seen) => typeof seen === 'number' && seen >= low && seen <= high;
+    return { negated, test, bounds: { low, high } };
+  }
+  if (operator === '==' && (type === 'text' || type === 'truth')) {
+    return { negated, test: (seen) => seen === wanted };
+  }
+  const compare = compareWith(wanted);
+  const holds = orderings[operator];
+  const test: Test = (seen) => {
+    const found = compare(seen);
+    return found !== undefined && holds(found);
+  };
+  return { negated, test };
+}
+
+function oneOf(type: VariableType, value: unknown, path: string): Comparison {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (list.length > maxListLength) {
+    invalid({ path, message: 'holds too many values', expected: `at most ${maxListLength}` });
+  }
+  const wanted = list.map((each, at) =>
+    coerce(type, each, Array.isArray(value) ? `${path}[${at}]` : path),
+  );
+  if (type === 'any') return { negated: false, test: isOneOf(wanted) };
+  const set = new Set<unknown>(wanted);
+  return { negated: false, test: (seen) => set.has(seen) };
+}
 
 /**
- * @returns whether a found value satisfies the condition. A list satisfies it when any element does, except for `!=`, which
- * no element may break; what is not known satisfies `!=` alone
+ * Compiles an operator and a value for a variable of this type.
+ *
+ * @param path - of the condition
  * @throws {AiosError} FILTER_INVALID with one problem
  */
 export function createComparison(
@@ -100,59 +110,41 @@ export function createComparison(
   operator: Operator,
   value: unknown,
   path: string,
-): Test {
+): Comparison {
   const valuePath = `${path}.value`;
-  const refuse = (problem: Omit<Problem, 'path'>, at = valuePath): never => {
-    throw new AiosError('FILTER_INVALID', problem.message, {
-      problems: [{ path: at, ...problem }],
-    });
-  };
   if (type === 'things') {
-    refuse(
-      {
-        message: "can only be counted: use {aggOperator: 'count', target, operator, value}",
-      },
-      `${path}.variable`,
-    );
+    invalid({
+      path: `${path}.variable`,
+      message: "can only be counted: use {aggOperator: 'count', target, operator, value}",
+    });
   }
   switch (operator) {
-    case '==': {
-      const compare = compareWith(coerce(type, value, valuePath));
-      return anyOf((seen) => compare(seen) === 0);
-    }
-    case '!=': {
-      const compare = compareWith(coerce(type, value, valuePath));
-      const equal = anyOf((seen) => compare(seen) === 0);
-      return (seen) => !equal(seen);
-    }
+    case '!=':
+      return { ...order(type, '==', coerce(type, value, valuePath)), negated: true };
     case 'IN':
-    case 'IN ANY': {
-      const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-      if (list.length > maxListLength) {
-        refuse({ message: 'holds too many values', expected: `at most ${maxListLength}` });
-      }
-      return anyOf(
-        isOneOf(
-          list.map((each, at) =>
-            coerce(type, each, Array.isArray(value) ? `${valuePath}[${at}]` : valuePath),
-          ),
-        ),
-      );
-    }
+    case 'IN ANY':
+      return oneOf(type, value, valuePath);
     case 'LIKE': {
-      if (type === 'number' || type === 'bytes') {
-        refuse({ message: 'compares text, and this variable is a number' }, `${path}.operator`);
+      if (type !== 'text' && type !== 'any') {
+        const what = type === 'truth' ? 'true or false' : 'a number';
+        invalid({
+          path: `${path}.operator`,
+          message: `compares text, and this variable is ${what}`,
+        });
       }
       const matches = createLikeMatcher(String(coerce('text', value, valuePath)));
-      return anyOf((seen) => typeof seen !== 'object' && matches(String(seen)));
+      const test: Test = (seen) =>
+        seen !== undefined && typeof seen !== 'object' && matches(String(seen));
+      return { negated: false, test };
     }
-    default: {
-      const compare = compareWith(coerce(type, value, valuePath));
-      const holds = orderings[operator];
-      return anyOf((seen) => {
-        const order = compare(seen);
-        return order !== undefined && holds(order);
-      });
-    }
+    default:
+      if (type === 'truth' && operator !== '==') {
+        invalid({
+          path: `${path}.operator`,
+          message: 'puts in order, and this variable is true or false',
+          expected: 'one of: ==, !=, IN',
+        });
+      }
+      return order(type, operator, coerce(type, value, valuePath));
   }
 }

@@ -1,83 +1,99 @@
-/** AIOS's AND/OR conditions on clusters: data, compiled once, run natively, and they say what refused. */
-import { type Problem, SpecError, shorten } from '../../../sdk/errors.ts';
+/**
+ * AIOS's AND/OR conditions: data, compiled once, run natively, and they say what refused.
+ *
+ * A filter for placing speaks of clusters, nodes and devices in one object; each part may be left out:
+ *
+ * ```json
+ * {
+ *   "clusterQuery": {"variable": "regionId", "operator": "IN", "value": ["eu-1", "eu-2"]},
+ *   "clusterMetricsQuery": {"variable": "cluster.gpu.totalFreeMem", "operator": ">", "value": 48000},
+ *   "nodeQuery": {"variable": "tags", "operator": "IN", "value": ["production"]},
+ *   "nodeMetricsQuery": {"variable": "vcpu.load15m", "operator": "<", "value": 10},
+ *   "gpuQuery": {"count": 2, "where": {"logicalOperator": "AND", "conditions": [
+ *     {"variable": "freeMem", "operator": ">=", "value": 16384},
+ *     {"variable": "cudaUtilization", "operator": "<", "value": 90}]}}
+ * }
+ * ```
+ *
+ * - A condition is `{variable, operator, value}`, `{logicalOperator, conditions}`, or over a list
+ *   `{aggOperator, target, operator, value}` with `count`, `sum`, `avg`, `min` or `max`. One condition alone is a
+ *   condition on clusters.
+ * - `nodeQuery` and `nodeMetricsQuery` take the same names; the metrics are asked first. `node.` may stand before a name.
+ * - `gpuQuery` holds for a node of which at least `count` (1 if left out) devices satisfy `where`, and only those may be
+ *   chosen. `{count, conditions}` is short for an AND.
+ * - AIOS names have AIOS units: MB of 2^20 bytes, percent. Our own, such as `freeMemoryBytes`, say theirs.
+ *
+ * Over stored things see {@link compileEntityFilter}.
+ *
+ * @module
+ */
+import type { Problem } from '../../../sdk/errors.ts';
 import type { Misfit } from '../../../sdk/fit.ts';
-import { nearest } from '../../../sdk/nearest.ts';
-import { all, type Condition, ConditionReader } from './condition.ts';
-import type { FilterSubject } from './variables.ts';
+import type { FilterSubject } from './cluster-variables.ts';
+import { failOn } from './fault.ts';
+import { createNodeFilter, type NodeFilter } from './node-filter.ts';
+import { readPlacementFilter, type Subject } from './placement-filter.ts';
+import type { Condition } from './subject.ts';
 
-export { type FilterSubject, variableNames } from './variables.ts';
+export type { FilterSubject } from './cluster-variables.ts';
+export type { EntitySubject } from './document-variables.ts';
+export {
+  checkEntityFilter,
+  compileEntityFilter,
+  type EntityFilter,
+  type MatchType,
+  matchTypes,
+} from './entity-filter.ts';
+export type { NodeFilter, NodeSurvey, RefusedNodes } from './node-filter.ts';
 
 /** Nothing for a cluster that passes; else the first condition that refused it, and the value seen. */
 export type ClusterFilter = (subject: FilterSubject) => Misfit | undefined;
 
-/** Metrics first, as in AIOS. */
-const queries = ['clusterMetricsQuery', 'clusterQuery'];
-const unsupported = new Set([
-  'blockQuery',
-  'blockMetricsQuery',
-  'vdagQuery',
-  'vdagMetricsQuery',
-  'componentQuery',
-  'policyQuery',
-  'policyFunctionQuery',
-  'policyGraphQuery',
-]);
+/** A {@link ClusterFilter} with a way that gives no reason and allocates nothing. */
+export type CompiledClusterFilter = Pick<Condition<FilterSubject>, 'test' | 'passes' | 'text'>;
 
 const defaultPath = '$.policies.clusterAllocator.parameters.filter';
 
-function read(filter: unknown, path: string): { condition: Condition; problems: Problem[] } {
-  const reader = new ConditionReader();
-  const { problems } = reader;
-  const parts: Condition[] = [];
-  const add = (value: unknown, at: string): void => {
-    const part = reader.read(value, at);
-    if (part) parts.push(part);
-  };
-  if (filter === undefined || filter === null) return { condition: all([]), problems };
-  if (typeof filter !== 'object' || Array.isArray(filter)) {
-    const expected = `an object with ${queries.join(' or ')}`;
-    problems.push({ path, message: 'is no filter', expected, seen: shorten(filter) });
-    return { condition: all([]), problems };
-  }
-  const fields = filter as Readonly<Record<string, unknown>>;
-  if (['variable', 'logicalOperator', 'aggOperator', 'conditions'].some((key) => key in fields)) {
-    add(fields, path);
-    return { condition: all(parts), problems };
-  }
-  for (const key of queries) if (key in fields) add(fields[key], `${path}.${key}`);
-  for (const key of Object.keys(fields)) {
-    if (queries.includes(key)) continue;
-    const close = nearest(key, queries);
-    problems.push({
-      path: `${path}.${key}`,
-      message: unsupported.has(key)
-        ? `'${key}' is not supported: a filter for placing looks at clusters only`
-        : `'${key}' is not a key here`,
-      expected: `one of: ${queries.join(', ')}`,
-      ...(close === undefined || unsupported.has(key) ? {} : { nearest: close }),
-    });
-  }
-  return { condition: all(parts), problems };
-}
-
 /** Every problem of a filter, each with its JSON path. @param path - where in the document the filter stands */
 export const checkFilter = (filter: unknown, path = defaultPath): readonly Problem[] =>
-  read(filter, path).problems;
+  readPlacementFilter(filter, path).problems;
+
+/** The same: a filter is checked as a whole, whichever part of it is used. */
+export const checkNodeFilter = checkFilter;
 
 /**
- * Compiles `{clusterQuery, clusterMetricsQuery}`, or one condition. No filter lets everything pass.
+ * Compiles what a filter asks of clusters; the rest of it is checked, and asks nothing here.
  *
+ * @param alone - what one condition that stands alone is about
  * @throws {SpecError} FILTER_INVALID with every problem
  */
-export function compileFilter(filter: unknown, path = defaultPath): ClusterFilter {
-  const { condition, problems } = read(filter, path);
-  const [first] = problems;
-  if (!first) return condition.test;
-  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
-  const hint = first.nearest ? ` Did you mean '${first.nearest}'?` : '';
-  throw new SpecError(
-    'FILTER_INVALID',
-    `the filter is wrong: ${first.path} ${first.message}${first.seen ? `, got ${first.seen}` : ''}${more}.${hint}`,
-    { problems },
-  );
+export function compileClusterFilter(
+  filter: unknown,
+  path = defaultPath,
+  alone: Subject = 'cluster',
+): CompiledClusterFilter {
+  const { cluster, problems } = readPlacementFilter(filter, path, alone);
+  failOn(problems);
+  const { test, passes, text } = cluster;
+  return { test, passes, text };
+}
+
+/** {@link compileClusterFilter}, as one function. No filter lets everything pass. */
+export const compileFilter = (filter: unknown, path = defaultPath): ClusterFilter =>
+  compileClusterFilter(filter, path).test;
+
+/**
+ * Compiles what a filter asks of nodes and devices; the rest of it is checked, and asks nothing here.
+ *
+ * @param alone - what one condition that stands alone is about
+ * @throws {SpecError} FILTER_INVALID with every problem
+ */
+export function compileNodeFilter(
+  filter: unknown,
+  path = defaultPath,
+  alone: Subject = 'cluster',
+): NodeFilter {
+  const { node, gpu, problems } = readPlacementFilter(filter, path, alone);
+  failOn(problems);
+  return createNodeFilter(node, gpu);
 }
