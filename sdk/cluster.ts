@@ -89,6 +89,13 @@ export interface NodeMeasurement {
   readonly gpus?: readonly GpuMeasurement[];
 }
 
+/** Keeps what does not tolerate it away from a node. */
+export interface Taint {
+  readonly key: string;
+  readonly value: string;
+  readonly effect: 'no-schedule' | 'prefer-no-schedule';
+}
+
 /** One node as policies see it: declared capacity, what is promised, what is measured. */
 export interface NodeSnapshot {
   readonly id: string;
@@ -100,6 +107,7 @@ export interface NodeSnapshot {
   readonly instances: number;
   /** Absent until the first measurement. */
   readonly measured?: NodeMeasurement;
+  readonly taints?: readonly Taint[];
   readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
 }

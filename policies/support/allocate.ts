@@ -18,6 +18,8 @@ const amount = z
 
 /** What every built-in allocator asks of a node, under AIOS's names and in its units. */
 export const allocatorParameters = z.strictObject({
+  /** Conditions on nodes and devices; the platform applies them before this policy is asked. */
+  filter: z.unknown().optional(),
   /** Devices of each instance that satisfy the two conditions below. */
   gpus: amount.optional(),
   /** 0 to 1; busier devices are passed over. */
@@ -83,10 +85,15 @@ type Input = HookInput<'resourceAllocator'>;
 type DryRun = HookAnswer<'resourceAllocator', 'dry_run'>;
 
 function dryRun(
-  { block, instances, nodes }: Input,
+  { block, instances, nodes, nodePreferences }: Input,
   parameters: AllocatorParameters,
-  rank: (node: NodeSnapshot, ownInstances: number) => number,
+  rankAlone: (node: NodeSnapshot, ownInstances: number) => number,
 ): DryRun {
+  // What the block prefers weighs as much as what the policy does: either alone decides among equals of the other.
+  const rank = nodePreferences
+    ? (node: NodeSnapshot, ownInstances: number): number =>
+        (rankAlone(node, ownInstances) + ((nodePreferences[node.id] ?? 0) + 1) / 2) / 2
+    : rankAlone;
   const own = new Map<string, number>();
   for (const { nodeId } of block.instances) own.set(nodeId, (own.get(nodeId) ?? 0) + 1);
   const places = nodes.map((given): Place => {

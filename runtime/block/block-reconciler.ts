@@ -229,13 +229,14 @@ export class BlockReconciler {
     }
   }
 
-  async #place(count: number, { spec, policies }: Declared, workload: Workload): Promise<void> {
+  async #place(count: number, declared: Declared, workload: Workload): Promise<void> {
     this.#triedAt = performance.now();
     this.#placing = true;
     const { decision, created } = await placeInstances(this.#context, {
       tenant: this.tenant,
-      spec,
-      policies,
+      spec: declared.spec,
+      policies: declared.policies,
+      resources: declared.resources,
       present: this.instances.map(({ document }) => document),
       count,
       restarts: this.#vacated,

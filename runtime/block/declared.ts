@@ -1,5 +1,6 @@
 import type { BlockSpec } from '../../sdk/spec/block.ts';
-import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { PolicyReference, ResourceAmounts } from '../../sdk/spec/common.ts';
+import { resolveResources } from '../../sdk/spec/index.ts';
 import { type Documents, whyNotRunnable } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import { resolvePolicies, resolveWorkload, type Workload } from './workload.ts';
@@ -10,6 +11,8 @@ export interface Declared {
   readonly revision: number;
   /** Hook → reference; the block's own over its component's. */
   readonly policies: Readonly<Record<string, PolicyReference>>;
+  /** Of one instance; absent where the documents do not say: placing it explains which amount is missing. */
+  readonly resources?: ResourceAmounts;
   /** It was deleted, and goes when its instances are gone. */
   readonly leaving: boolean;
   readonly workload?: Workload;
@@ -36,10 +39,11 @@ export async function readDeclared(
   const problem = component
     ? `component '${spec.componentUri}' ${whyNotRunnable(component) ?? 'cannot run'}`
     : `component '${spec.componentUri}' does not exist`;
+  const policies = component ? resolvePolicies(spec, component) : spec.policies;
+  const { resources } = resolveResources(spec, policies, component?.metadata);
   return {
-    spec,
-    revision,
-    policies: component ? resolvePolicies(spec, component) : spec.policies,
+    ...{ spec, revision, policies },
+    ...(resources ? { resources } : {}),
     leaving: deletion !== undefined,
     ...(workload ? { workload } : { problem }),
   };

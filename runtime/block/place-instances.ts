@@ -1,7 +1,7 @@
 import type { Decision } from '../../sdk/client/api.ts';
 import { AiosError, PlacementError } from '../../sdk/errors.ts';
 import type { BlockSpec } from '../../sdk/spec/block.ts';
-import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { PolicyReference, ResourceAmounts } from '../../sdk/spec/common.ts';
 import type { ClusterBackend, InstanceStart } from '../cluster/backend.ts';
 import type { Placement } from '../placement/placement.ts';
 import type { Operation, Store } from '../store/index.ts';
@@ -29,6 +29,7 @@ export interface PlacingRequest {
   readonly tenant: string;
   readonly spec: BlockSpec;
   readonly policies: Readonly<Record<string, PolicyReference>>;
+  readonly resources?: ResourceAmounts | undefined;
   /** Instances that stay; new ones join them on their cluster. */
   readonly present: readonly InstanceDocument[];
   readonly count: number;
@@ -98,7 +99,9 @@ export async function placeInstances(
         maxInstances: spec.maxInstances,
         tags: spec.tags,
         instances: present.map(({ id, clusterId, nodeId }) => ({ id, clusterId, nodeId })),
-        ...(spec.resources ? { resources: spec.resources } : {}),
+        ...(request.resources ? { resources: request.resources } : {}),
+        ...(spec.priority === undefined ? {} : { priority: spec.priority }),
+        ...(spec.placement ? { placement: spec.placement } : {}),
       },
       policies: request.policies,
       instances: count,

@@ -1,4 +1,5 @@
 import type { PlacementPlan, PolicyEvaluation } from '../../sdk/client/api.ts';
+import type { ClusterSnapshot } from '../../sdk/cluster.ts';
 import { AiosError, PlacementError } from '../../sdk/errors.ts';
 import type { BlockView, HookAction, HookInput, HookName } from '../../sdk/hooks.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
@@ -7,6 +8,7 @@ import type { DecisionDraft } from './decision.ts';
 import { type Candidate, type DryRun, dryRunCluster, type ScoredCandidate } from './dry-run.ts';
 import type { ClusterFilter } from './filter/index.ts';
 import type { PlacementLedger } from './ledger.ts';
+import { createNodeRules, type NodeRules } from './node-rules.ts';
 import type { ClusterView, PlacementOptions, PlacementRequest } from './placement.ts';
 import { explainShortage } from './shortage.ts';
 import type { Snapshots } from './snapshot.ts';
@@ -27,6 +29,7 @@ export interface AttemptParts {
   readonly inventory: PlacementOptions['inventory'];
   readonly ledger: PlacementLedger;
   readonly snapshots: Snapshots;
+  readonly blockTags: NonNullable<PlacementOptions['blockTags']>;
   readonly reservationTtlMs: number;
   /** @throws {SpecError} FILTER_INVALID */
   readonly filterOf: (reference: PolicyReference | undefined) => ClusterFilter;
@@ -117,13 +120,20 @@ export class Attempt {
     const { instances, instanceIds } = this.request;
     const run: DryRun = {
       ...{ block, instanceIds, draft, ledger: this.parts.ledger },
-      ask: ({ view, snapshot }, nodes) =>
-        this.ask(
-          'resourceAllocator',
-          'dry_run',
-          { action: 'dry_run', block, instances, cluster: snapshot, nodes },
-          view.spec.policies.resourceAllocator,
-        ),
+      rulesOf: ({ snapshot }) => this.rulesOf(snapshot),
+      ask: ({ view, snapshot }, nodes, nodePreferences) => {
+        const places = { block, instances, cluster: snapshot, nodes };
+        const input = { ...places, ...(nodePreferences ? { nodePreferences } : {}) };
+        const { resourceAllocator } = view.spec.policies;
+        return this.request.reason === 'scale'
+          ? this.ask('resourceAllocator', 'scale', { action: 'scale', ...input }, resourceAllocator)
+          : this.ask(
+              'resourceAllocator',
+              'dry_run',
+              { action: 'dry_run', ...input },
+              resourceAllocator,
+            );
+      },
     };
     const scored: ScoredCandidate[] = [];
     for (const candidate of selected) {
@@ -131,6 +141,18 @@ export class Attempt {
       if (result) scored.push(result);
     }
     return scored;
+  }
+
+  rulesOf(snapshot: ClusterSnapshot): NodeRules {
+    const { tenant, policies } = this.request;
+    const { ledger, blockTags } = this.parts;
+    return createNodeRules(this.block, policies.resourceAllocator, snapshot.nodes, () =>
+      ledger
+        .entries()
+        .flatMap(({ clusterId, blockId, nodeId }) =>
+          clusterId === snapshot.id ? [{ blockId, nodeId, tags: blockTags(tenant, blockId) }] : [],
+        ),
+    );
   }
 
   /** Asks the allocator about the very plan that will be committed. */

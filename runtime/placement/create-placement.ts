@@ -17,7 +17,7 @@ const maxAttempts = 3;
  * `restore` what runs.
  */
 export function createPlacement(options: PlacementOptions): Placement {
-  const { host, reservationTtlMs = 30_000, clock = Date.now } = options;
+  const { host, reservationTtlMs = 30_000, clock = Date.now, blockTags = () => [] } = options;
   const tenants = new Map<
     string,
     { readonly ledger: PlacementLedger; readonly snapshots: Snapshots }
@@ -55,7 +55,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     const block: BlockView = { ...request.block, resources };
     const { inventory } = options;
     const parts: AttemptParts = {
-      ...{ host, inventory, reservationTtlMs, filterOf },
+      ...{ host, inventory, blockTags, reservationTtlMs, filterOf },
       ...partsOf(request.tenant),
     };
     for (let number = 1; ; number += 1) {

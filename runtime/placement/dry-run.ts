@@ -1,11 +1,11 @@
 import type { PlacementPlan } from '../../sdk/client/api.ts';
 import type { ClusterSnapshot, NodeSnapshot } from '../../sdk/cluster.ts';
 import { AiosError } from '../../sdk/errors.ts';
-import { misfit } from '../../sdk/fit.ts';
 import type { BlockView, HookOutput, PlanCandidate } from '../../sdk/hooks.ts';
 import { freezeList } from '../policy/index.ts';
 import type { DecisionDraft, NodeRow } from './decision.ts';
 import type { PlacementLedger } from './ledger.ts';
+import type { NodeRules } from './node-rules.ts';
 import type { ClusterView } from './placement.ts';
 import { toPlan } from './plan.ts';
 import { explainShortage } from './shortage.ts';
@@ -28,20 +28,17 @@ export interface DryRun {
   readonly instanceIds: readonly string[];
   readonly draft: DecisionDraft;
   readonly ledger: PlacementLedger;
+  /** @throws {SpecError} FILTER_INVALID */
+  readonly rulesOf: (candidate: Candidate) => NodeRules;
   /** Asks the resource allocator; records the evaluation. */
   readonly ask: (
     candidate: Candidate,
     nodes: readonly NodeSnapshot[],
+    nodePreferences: Readonly<Record<string, number>> | undefined,
   ) => Promise<{
     readonly output: HookOutput<'resourceAllocator', 'dry_run'>;
     readonly policyUri: string;
   }>;
-}
-
-function refusedNode(node: NodeSnapshot, block: BlockView): NodeRow | undefined {
-  if (!node.healthy) return { nodeId: node.id, refusedBy: 'healthy', seen: 'not ready' };
-  const short = misfit(node, block.resources);
-  return short && { nodeId: node.id, ...short };
 }
 
 /**
@@ -57,16 +54,22 @@ export async function dryRunCluster(
   const { block, instanceIds, draft, ledger } = run;
   const { snapshot } = candidate;
   const refused = new Map<string, NodeRow>();
+  const rules = run.rulesOf(candidate);
+  const passing: NodeSnapshot[] = [];
+  let same = true;
   for (const node of snapshot.nodes) {
-    const row = refusedNode(node, block);
-    if (row) refused.set(node.id, row);
+    const short = rules.refuse(node);
+    if (short) {
+      refused.set(node.id, { nodeId: node.id, ...short });
+      continue;
+    }
+    const view = rules.view(node);
+    same &&= view === node;
+    passing.push(view);
   }
   const table = (judged: readonly NodeRow[]): void =>
     draft.nodes(snapshot.id, { nodeIds: snapshot.nodes, refused, judged });
-  const nodes =
-    refused.size === 0
-      ? snapshot.nodes
-      : freezeList(snapshot.nodes.filter(({ id }) => !refused.has(id)));
+  const nodes = refused.size === 0 && same ? snapshot.nodes : freezeList(passing);
   table([]);
   if (nodes.length === 0) {
     const short = explainShortage([snapshot], block.resources, instanceIds.length);
@@ -75,7 +78,7 @@ export async function dryRunCluster(
   }
 
   try {
-    const { output, policyUri } = await run.ask(candidate, nodes);
+    const { output, policyUri } = await run.ask(candidate, nodes, rules.preferences(nodes));
     table(output.nodes);
     if (output.assignments.length === 0) {
       const short = explainShortage([snapshot], block.resources, instanceIds.length);

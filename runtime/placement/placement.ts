@@ -68,6 +68,8 @@ export interface PlacementOptions {
     readonly clusters: readonly ClusterView[];
     readonly revision: number;
   };
+  /** Tags of a block that has instances, for affinity between blocks. @default none has any */
+  readonly blockTags?: (tenant: string, blockId: string) => readonly string[];
   /** @default 30000 */
   readonly reservationTtlMs?: number;
   /** Unix milliseconds. @default Date.now */

@@ -21,17 +21,23 @@ export interface Snapshots {
 }
 
 function nodeSnapshot(view: ClusterView, spec: NodeSpec, account: NodeAccount): NodeSnapshot {
-  const gpus = spec.gpus.map(
-    ({ modelName, memoryBytes }, index): GpuSnapshot => ({
+  const measured = view.measured.get(spec.id);
+  const gpus = spec.gpus.map(({ modelName, memoryBytes }, index): GpuSnapshot => {
+    const device = account.device(index);
+    const reading = measured?.gpus?.find((gpu) => gpu.index === index);
+    const { utilizationFraction = 0, temperatureCelsius, powerWatts } = reading ?? {};
+    return {
       index,
       modelName,
       totalMemoryBytes: memoryBytes,
-      // Nothing measures devices yet: what is promised of them is all that is known.
-      utilizationFraction: 0,
-      ...account.device(index),
-    }),
-  );
-  const measured = view.measured.get(spec.id);
+      ...device,
+      // What others use is nobody's promise, and what is promised need not be used yet: the smaller one is sure.
+      freeMemoryBytes: Math.min(device.freeMemoryBytes, reading?.freeMemoryBytes ?? memoryBytes),
+      utilizationFraction,
+      ...(temperatureCelsius === undefined ? {} : { temperatureCelsius }),
+      ...(powerWatts === undefined ? {} : { powerWatts }),
+    };
+  });
   return deepFreeze({
     id: spec.id,
     healthy: view.healthyNodes.has(spec.id),
@@ -44,6 +50,7 @@ function nodeSnapshot(view: ClusterView, spec: NodeSpec, account: NodeAccount): 
     gpus,
     instances: account.instances,
     ...(measured ? { measured } : {}),
+    ...(spec.taints ? { taints: spec.taints } : {}),
     tags: spec.tags,
     metadata: spec.metadata,
   });

@@ -45,7 +45,11 @@ function findHopeless(
     const message = `component '${component.uri}' ${fault}. The block waits until it can run`;
     found.push({ path: locate(['componentUri']), message });
   }
-  const { error } = resolveResources(block, { ...component.policies, ...block.policies });
+  const { error } = resolveResources(
+    block,
+    { ...component.policies, ...block.policies },
+    component.metadata,
+  );
   if (error) {
     const names = error.problems.map(({ path }) => path.split('.').at(-1)).join(', ');
     found.push({

@@ -6,6 +6,8 @@ import type { ComponentSpec } from '../spec/component.ts';
 import type { PolicySpec } from '../spec/policy.ts';
 import type { VdagSpec } from '../spec/vdag.ts';
 
+export * from './decision.ts';
+
 /** Kinds a user may create, get, list and delete; also the plural path segments under `/api/`. */
 export const resourceKinds = {
   component: 'components',
@@ -114,87 +116,6 @@ export interface Created<T = unknown> {
   readonly spec: T;
   /** Accepted, but worth a look: legacy keys, values outside the component's own schema. */
   readonly warnings: readonly Problem[];
-}
-
-/** One candidate of a placement. `aios explain` prints one row each. */
-export interface CandidateExplanation {
-  readonly clusterId: string;
-  readonly nodeId?: string;
-  /** 0 to 1. */
-  readonly score?: number;
-  /** The condition that refused it, as written in the document or by the policy. */
-  readonly refusedBy?: string;
-  /** The value seen where the condition looked. */
-  readonly seen?: string;
-  readonly chosen: boolean;
-}
-
-/** How many candidates a decision was about, where not every one of them is listed. */
-export interface CandidateCounts {
-  /** Nodes, or clusters that no node was looked at of. */
-  readonly total: number;
-  readonly scored: number;
-  /** By refusing condition, the most frequent first. */
-  readonly refused: readonly { readonly refusedBy: string; readonly count: number }[];
-}
-
-export interface PolicyEvaluation {
-  readonly hook: string;
-  readonly action: string;
-  readonly policyUri: string;
-  readonly policyHash: string;
-  readonly parameters: Readonly<Record<string, unknown>>;
-  readonly settings: Readonly<Record<string, unknown>>;
-  readonly seed: number;
-  readonly nowMs: number;
-  readonly stateRevision: number;
-  readonly inventoryRevision: number;
-  /** sha256 of the canonical JSON of the input, long parts standing as their own digest (`runtime/policy/digest.ts`). */
-  readonly inputDigest: string;
-  readonly output?: unknown;
-  readonly error?: { readonly code: string; readonly message: string };
-  readonly logs: readonly string[];
-  readonly durationMs: number;
-}
-
-/** Why a block was placed where it is, or was refused. Kept in the store. */
-export interface Decision {
-  readonly id: string;
-  readonly tenant: string;
-  readonly blockId: string;
-  readonly reason: 'create' | 'dry-run' | 'heal' | 'restart' | 'scale';
-  readonly outcome: 'placed' | 'refused' | 'dry-run';
-  readonly message: string;
-  /** Of more than 100: what was chosen, the best 20 scores and 5 examples of each refusing condition. */
-  readonly candidates: readonly CandidateExplanation[];
-  /** Of all candidates; present where `candidates` lists only some. */
-  readonly candidateCounts?: CandidateCounts;
-  readonly evaluations: readonly PolicyEvaluation[];
-  /** The plan that was reserved and committed. */
-  readonly plan?: PlacementPlan;
-  readonly atMs: number;
-  readonly durationMs: number;
-}
-
-/** What was scored is what is reserved is what is committed. */
-export interface PlacementPlan {
-  readonly blockId: string;
-  readonly clusterId: string;
-  readonly score: number;
-  readonly instances: readonly PlannedInstance[];
-}
-
-export interface PlannedInstance {
-  readonly instanceId: string;
-  readonly nodeId: string;
-  readonly memoryBytes: number;
-  readonly cpuCores: number;
-  /** Share of each device, in bytes. */
-  readonly gpus: readonly {
-    readonly index: number;
-    readonly memoryBytes: number;
-    readonly exclusive: boolean;
-  }[];
 }
 
 export interface CreatedPlan {

@@ -1,5 +1,5 @@
 import { type Problem, SpecError, shorten } from '../errors.ts';
-import { mebibyte } from '../units.ts';
+import { mebibyte, parseBytes } from '../units.ts';
 import type { BlockSpec } from './block.ts';
 import type { PolicyReference, ResourceAmounts } from './common.ts';
 
@@ -25,19 +25,39 @@ function toNumber(value: unknown): number {
   return typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
 }
 
+/** `resource_affinity: {"minMemory": "24GB"}`, which AIOS's components carry beside their policies. */
+function affinityMemoryMebibytes(metadata: Readonly<Record<string, unknown>>): number | undefined {
+  const { resource_affinity: affinity } = metadata;
+  const isObject = typeof affinity === 'object' && affinity !== null;
+  const text = isObject && 'minMemory' in affinity ? affinity.minMemory : undefined;
+  if (typeof text !== 'string' && typeof text !== 'number') return undefined;
+  try {
+    return parseBytes(text) / mebibyte;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * What one instance of a block is promised: its `resources`, or, for an AIOS document, which has no such field, the
- * parameters of its `resourceAllocator`: `min_memory_mb`, `cpus`, `gpus` with `min_gpu_free_memory` (MB each).
+ * parameters of its `resourceAllocator`: `min_memory_mb`, `cpus`, `gpus` with `min_gpu_free_memory` (MB each). Where its
+ * component has a `resource_affinity`, its `minMemory` stands in for the memory, and one core for the processor.
  *
  * @param policies - the block's policies over its component's
+ * @param metadata - the component's
  * @returns never throws: a missing amount is an AMOUNT_MISSING error that names it, not zero
  */
 export function resolveResources(
   block: { readonly id: string } & Pick<BlockSpec, 'resources'>,
   policies: Readonly<Record<string, PolicyReference>>,
+  metadata: Readonly<Record<string, unknown>> = {},
 ): ResolvedResources {
   if (block.resources) return { resources: block.resources };
-  const parameters = policies.resourceAllocator?.parameters ?? {};
+  const affinityMebibytes = affinityMemoryMebibytes(metadata);
+  const parameters: Readonly<Record<string, unknown>> = {
+    ...(affinityMebibytes === undefined ? {} : { min_memory_mb: affinityMebibytes, cpus: 1 }),
+    ...policies.resourceAllocator?.parameters,
+  };
   const problems: Problem[] = [];
   const amount = (name: string, plainName: string): number => {
     const value = toNumber(parameters[name]);
