@@ -42,8 +42,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
   const { directory, artifacts } = controlPlane;
   const resolveVdag = controlPlane.resolveVdag.bind(controlPlane);
-  const driver = createGenerationDriver({ resolveVdag, directory, artifacts, log });
-  const runner = createGraphRunner({ resolveVdag, directory, driver });
+  const counted = controlPlane.metrics ? { requests: controlPlane.metrics.requests } : {};
+  const driver = createGenerationDriver({ resolveVdag, directory, artifacts, log, ...counted });
+  const runner = createGraphRunner({ resolveVdag, directory, driver, ...counted });
 
   const closeAll = async (): Promise<void> => {
     runner.close();

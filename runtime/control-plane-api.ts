@@ -7,12 +7,16 @@ import type {
 } from '../sdk/client/api.ts';
 import { AiosError } from '../sdk/errors.ts';
 import { resolveResources } from '../sdk/spec/index.ts';
-import { type BlockManager, refuseUnrunnable, resolvePolicies } from './block/index.ts';
-import type { ClusterBackend } from './cluster/index.ts';
+import {
+  type BlockManager,
+  refuseUnrunnable,
+  resolvePolicies,
+  resolveWorkload,
+} from './block/index.ts';
 import type { ArtifactStore, ControlPlane } from './control-plane.ts';
 import { blockLogs, instanceLogs } from './control-plane-logs.ts';
 import { createViews } from './control-plane-views.ts';
-import type { Inventory } from './metrics/index.ts';
+import type { Inventory, Metrics } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
 import { type Registry, resolveVdag, whyNotRunnable } from './registry/index.ts';
@@ -23,10 +27,10 @@ export interface ControlPlaneParts {
   readonly artifacts: ArtifactStore;
   readonly policies: PolicyHost;
   readonly inventory: Inventory;
+  readonly metrics: Metrics;
   readonly placement: Placement;
   readonly registry: Registry;
   readonly blocks: BlockManager;
-  readonly backend: ClusterBackend;
   readonly close: () => Promise<void>;
   readonly facts: Pick<SystemStatus, 'version' | 'pid' | 'startedAtMs' | 'dataDirectory'>;
 }
@@ -35,7 +39,7 @@ const watchedKinds = ['component', 'block', 'vdag', 'policy', 'cluster', 'instan
 
 /** What the gateway calls, over the parts that do it. */
 export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
-  const { store, artifacts, inventory, placement, registry, blocks, backend } = parts;
+  const { store, artifacts, inventory, placement, registry, blocks } = parts;
   const views = createViews(parts);
 
   /** A node that holds instances stays. */
@@ -93,8 +97,9 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
       await store.commit(blocks.decisions.record(refused));
       return refused;
     }
+    const workload = resolveWorkload(spec, component.value);
     const policiesOfBlock = resolvePolicies(spec, component.value);
-    const { resources } = resolveResources(spec, policiesOfBlock);
+    const { resources } = resolveResources(spec, policiesOfBlock, component.value.metadata);
     const count = Math.max(1, spec.minInstances);
     const { decision } = await placement.place(
       {
@@ -108,6 +113,8 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
           tags: spec.tags,
           instances: [],
           ...(resources ? { resources } : {}),
+          ...(spec.priority === undefined ? {} : { priority: spec.priority }),
+          ...(spec.placement ? { placement: spec.placement } : {}),
         },
         policies: policiesOfBlock,
         instances: count,
@@ -116,6 +123,7 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
           (_, index) => `${spec.id.slice(0, 200)}-dry-run-${index}`,
         ),
         reason: 'dry-run',
+        ...(workload ? { workload: workload.workload.type } : {}),
       },
       { reserve: false },
     );
@@ -126,6 +134,7 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
   return {
     directory: blocks.directory,
     artifacts,
+    metrics: parts.metrics,
     status: async (tenant) => ({ ...parts.facts, ...(await views.all(tenant)) }),
     async create(tenant, kind, document, options = {}): Promise<Created> {
       const replace = options.replace ?? false;
@@ -152,9 +161,9 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
     blockStatus: (tenant, blockId) => blocks.status(tenant, blockId),
     logs(tenant, target, options) {
       if ('instanceId' in target) {
-        return instanceLogs({ tenant, instanceId: target.instanceId, blocks, backend, options });
+        return instanceLogs({ tenant, instanceId: target.instanceId, blocks, options });
       }
-      return blockLogs({ tenant, blockId: target.blockId, blocks, backend, options });
+      return blockLogs({ tenant, blockId: target.blockId, blocks, options });
     },
     watch(tenant, listener) {
       const stopDocuments = store.watch(watchedKinds, (change) => {

@@ -1,6 +1,5 @@
 import { AiosError } from '../sdk/errors.ts';
 import type { BlockManager } from './block/index.ts';
-import type { ClusterBackend } from './cluster/index.ts';
 
 interface LogOptions {
   readonly tail: number;
@@ -13,10 +12,9 @@ export async function* instanceLogs(request: {
   readonly tenant: string;
   readonly instanceId: string;
   readonly blocks: BlockManager;
-  readonly backend: ClusterBackend;
   readonly options: LogOptions;
 }): AsyncIterable<string> {
-  const { tenant, instanceId, blocks, backend, options } = request;
+  const { tenant, instanceId, blocks, options } = request;
   if (!blocks.hadInstance(tenant, instanceId)) {
     throw new AiosError(
       'NOT_FOUND',
@@ -24,7 +22,7 @@ export async function* instanceLogs(request: {
       { details: { instanceId } },
     );
   }
-  yield* backend.logs(instanceId, options);
+  yield* blocks.backendOfInstance(instanceId).logs(instanceId, options);
 }
 
 /**
@@ -35,10 +33,9 @@ export async function* blockLogs(request: {
   readonly tenant: string;
   readonly blockId: string;
   readonly blocks: BlockManager;
-  readonly backend: ClusterBackend;
   readonly options: LogOptions;
 }): AsyncIterable<string> {
-  const { tenant, blockId, blocks, backend, options } = request;
+  const { tenant, blockId, blocks, options } = request;
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
   const waiting: { readonly line: string; readonly taken: () => void }[] = [];
@@ -56,7 +53,7 @@ export async function* blockLogs(request: {
   async function read(instanceId: string, prefix: string): Promise<void> {
     open += 1;
     try {
-      const lines = backend.logs(instanceId, { ...options, signal });
+      const lines = blocks.backendOfInstance(instanceId).logs(instanceId, { ...options, signal });
       for await (const line of lines) await offer(prefix + line);
     } catch {
       // It has written nothing yet, or its log was removed.

@@ -8,6 +8,7 @@ import type {
 } from '../sdk/client/api.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
 import type { VdagSpec } from '../sdk/spec/vdag.ts';
+import type { Metrics } from './metrics/index.ts';
 
 /** One running instance, chosen by the block's load balancer for one session or request. */
 export interface RoutedInstance {
@@ -17,8 +18,8 @@ export interface RoutedInstance {
   readonly nodeId: string;
   readonly address: string;
   readonly secret: string;
-  /** Call once when the session or request ends, however it ends. */
-  release(): void;
+  /** Call once when the session or request ends, however it ends. What is not said to have failed went well. */
+  release(outcome?: { readonly ok: boolean }): void;
 }
 
 /** How the driver, the graph runner and the gateway find instances. */
@@ -68,6 +69,8 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   readonly directory: InstanceDirectory;
   readonly artifacts: ArtifactStore;
+  /** Absent where nothing is measured. */
+  readonly metrics?: Metrics;
   status(tenant: string): Promise<SystemStatus>;
   /** @throws {SpecError} SPEC_INVALID with every problem; ALREADY_EXISTS */
   create(

@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { AiosError, type Problem } from '../sdk/errors.ts';
 import type { ClusterSpec } from '../sdk/spec/cluster.ts';
 import { createArtifactStore } from './artifact/index.ts';
-import { createBlockManager } from './block/index.ts';
-import { type ClusterBackend, createLocalBackend } from './cluster/index.ts';
+import { type BlockManager, createBlockManager } from './block/index.ts';
+import {
+  type ClusterBackend,
+  createLocalBackend,
+  createSimulatedBackend,
+} from './cluster/index.ts';
 import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';
 import { createControlPlaneApi } from './control-plane-api.ts';
-import { createInventory } from './metrics/index.ts';
+import { createInventory, createMetrics } from './metrics/index.ts';
 import { createPlacement } from './placement/index.ts';
 import { createPolicyHost } from './policy/index.ts';
 import { createRegistry, createSerial } from './registry/index.ts';
@@ -108,14 +112,21 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         artifactPath: artifacts.path,
       }),
     );
-    const backends = new Map([[local.name, local]]);
+    const simulated = opened.add(createSimulatedBackend());
+    const backends = new Map<string, ClusterBackend>([
+      [local.name, local],
+      [simulated.name, simulated],
+    ]);
     const inventory = opened.add(createInventory({ backends, log }));
+    let manager: BlockManager | undefined;
     const placement = createPlacement({
       host: policies,
       inventory: (tenant) => ({
         clusters: inventory.clusters(tenant),
         revision: inventory.revision,
       }),
+      runs: (cluster, workload) => backends.get(cluster.backend)?.runs.includes(workload) ?? false,
+      blockTags: (tenant, blockId) => manager?.tagsOf(tenant, blockId) ?? [],
     });
     for (const tenant of await store.tenants()) {
       for (const { value } of await store.list<ClusterSpec>(tenant, 'cluster')) {
@@ -123,6 +134,12 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         placement.ledgerOf(tenant).setCluster(value);
       }
     }
+    const metrics = opened.add(
+      createMetrics({
+        ...{ inventory, log, snapshot: placement.snapshot },
+        blocks: async () => (await manager?.readings()) ?? [],
+      }),
+    );
     const exclusive = createSerial();
     const registry = createRegistry({
       store,
@@ -143,19 +160,22 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         backends,
         exclusive,
         orphanTimeoutMs,
+        requests: metrics.requests,
         log,
       }),
     );
+    manager = blocks;
     await inventory.measure();
+    await metrics.collect();
     return createControlPlaneApi({
       store,
       artifacts,
       policies,
       inventory,
+      metrics,
       placement,
       registry,
       blocks,
-      backend: local,
       close: () => opened.close(),
       facts: {
         version: packageVersion(),

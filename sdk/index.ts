@@ -65,6 +65,18 @@ export {
 export * as ids from './ids.ts';
 export { defineInitContainer, type InitContainer, type InitContext } from './init-container.ts';
 export { documentKinds, documentSchema, type JsonSchema, toJsonSchema } from './json-schema.ts';
+export { type MetricField, type MetricName, metricFields } from './metric-fields.ts';
+export type {
+  AnyMetrics,
+  BlockMetrics,
+  ClusterMetrics,
+  GpuMetrics,
+  InstanceMetrics,
+  MetricWindow,
+  NodeMetrics,
+  VdagMetrics,
+} from './metrics.ts';
+export { toAios } from './metrics-aios.ts';
 export { nearest } from './nearest.ts';
 export type { Json, Packet, PacketFile } from './packet.ts';
 export {

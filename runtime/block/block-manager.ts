@@ -2,11 +2,12 @@ import type { BlockStatus } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { ClusterBackend } from '../cluster/backend.ts';
 import type { InstanceDirectory } from '../control-plane.ts';
-import type { Inventory } from '../metrics/index.ts';
+import type { BlockReading, Inventory, RequestRecorder } from '../metrics/index.ts';
 import type { Placement } from '../placement/placement.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { type Documents, notFound } from '../registry/index.ts';
 import type { Change, Store } from '../store/index.ts';
+import { blockReadings } from './block-readings.ts';
 import { BlockReconciler, type ReconcilerContext } from './block-reconciler.ts';
 import { blockStatus } from './block-status.ts';
 import { type Decisions, openDecisions } from './decisions.ts';
@@ -25,6 +26,8 @@ export interface BlockManagerOptions {
   /** Runs a task alone among everything that changes what is declared. */
   readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
   readonly orphanTimeoutMs: number;
+  /** Told of every request. */
+  readonly requests?: RequestRecorder;
   readonly log: (line: string) => void;
 }
 
@@ -36,9 +39,15 @@ export interface BlockManager {
   status(tenant: string, blockId: string): Promise<BlockStatus>;
   /** In id order. */
   statuses(tenant: string): Promise<readonly BlockStatus[]>;
+  /** Of all tenants, for metrics. */
+  readings(): Promise<readonly BlockReading[]>;
   isReady(tenant: string, blockId: string): boolean;
+  /** As last declared; none of a block that is not there. */
+  tagsOf(tenant: string, blockId: string): readonly string[];
   /** Whether the instance is, or was not long ago, one of this tenant's blocks. */
   hadInstance(tenant: string, instanceId: string): boolean;
+  /** Of an instance that is gone: the one that keeps logs of such. */
+  backendOfInstance(instanceId: string): ClusterBackend;
   /** Resolves when a block whose deletion is stored is gone, with all its processes. */
   whenGone(tenant: string, blockId: string): Promise<void>;
   /** Capacity was added, or policies changed. */
@@ -188,6 +197,7 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       instance: findInstance,
       inventoryRevision: () => inventory.revision,
       closed: () => closed,
+      ...(options.requests ? { requests: options.requests } : {}),
     }),
     async status(tenant, blockId) {
       const block = blocks.get(keyOf(tenant, blockId));
@@ -203,10 +213,19 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       const statuses = found.flatMap((status) => (status ? [status] : []));
       return statuses.sort((a, b) => (a.spec.id < b.spec.id ? -1 : 1));
     },
+    readings: () => blockReadings([...blocks.values()], backendOf),
     isReady(tenant, blockId) {
       const block = blocks.get(keyOf(tenant, blockId));
       const wanted = block?.declared?.spec.minInstances;
       return wanted !== undefined && (block?.routable.length ?? 0) >= Math.max(1, wanted);
+    },
+    tagsOf: (tenant, blockId) => blocks.get(keyOf(tenant, blockId))?.declared?.spec.tags ?? [],
+    backendOfInstance(instanceId) {
+      const document = findInstance(instanceId)?.document;
+      const [first] = backends.values();
+      const found = document ? backendOf(document.tenant, document.clusterId) : first;
+      if (!found) throw new AiosError('UNSUPPORTED', 'this control plane has no cluster backend.');
+      return found;
     },
     hadInstance: (tenant, instanceId) =>
       findInstance(instanceId)?.document.tenant === tenant || decisions.placed(tenant, instanceId),

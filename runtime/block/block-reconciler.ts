@@ -242,6 +242,7 @@ export class BlockReconciler {
       restarts: this.#vacated,
       reason: this.#instances.size > 0 && this.#reason !== 'heal' ? 'scale' : this.#reason,
       workloadHash: workload.hash,
+      workload: workload.workload.type,
       isClosed: () => this.#closed,
     }).finally(() => {
       this.#placing = false;

@@ -5,4 +5,4 @@ export {
 } from './block-manager.ts';
 export type { Decisions } from './decisions.ts';
 export { refuseUnrunnable } from './unrunnable.ts';
-export { resolvePolicies } from './workload.ts';
+export { resolvePolicies, resolveWorkload } from './workload.ts';

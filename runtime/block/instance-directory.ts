@@ -1,5 +1,6 @@
 import { AiosError } from '../../sdk/errors.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import type { RequestRecorder } from '../metrics/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { notFound } from '../registry/index.ts';
 import type { BlockReconciler } from './block-reconciler.ts';
@@ -13,6 +14,8 @@ export interface DirectoryOptions {
   /** Calls back at the block's next change. @returns how to stop waiting */
   readonly nextChange: (tenant: string, blockId: string, listener: () => void) => () => void;
   readonly inventoryRevision: () => number;
+  /** Told of every request that is sent to an instance, and of callers that wait for one. */
+  readonly requests?: RequestRecorder;
   readonly closed: () => boolean;
   readonly log: (line: string) => void;
 }
@@ -72,6 +75,9 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
   }
 
   function route({ document, process, acquire }: RoutableInstance): RoutedInstance {
+    const { tenant, blockId, id } = document;
+    const release = acquire();
+    const end = options.requests?.begin(tenant, blockId, id);
     return {
       instanceId: document.id,
       blockId: document.blockId,
@@ -79,7 +85,10 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
       nodeId: document.nodeId,
       address: process.address,
       secret: document.secret,
-      release: acquire(),
+      release(outcome) {
+        release();
+        end?.(outcome);
+      },
     };
   }
 
@@ -108,6 +117,13 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
         const block = options.block(tenant, blockId);
         if (!block || block.gone) throw notFound('block', blockId);
         const chosen = await choose(block, request);
+        if (chosen?.process?.simulated) {
+          throw new AiosError(
+            'UNSUPPORTED',
+            `block '${blockId}' runs on cluster '${chosen.document.clusterId}', which is simulated: its instances take their places and answer no calls.`,
+            { details: { blockId } },
+          );
+        }
         if (chosen?.process) {
           return route({
             document: chosen.document,
@@ -122,7 +138,9 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
             { details: { blockId } },
           );
         }
+        const found = options.requests?.wait(tenant, blockId);
         await change(request, deadline);
+        found?.();
       }
     },
     report: (instanceId, error) => options.instance(instanceId)?.suspect(error),

@@ -123,7 +123,8 @@ export class Instance {
     if (this.#process || this.#isEnding()) return;
     this.#process = process;
     this.#heardAt = performance.now();
-    this.#attach(process);
+    if (process.simulated) this.#becomeReady();
+    else this.#attach(process);
     this.#onChange();
   }
 
@@ -164,7 +165,7 @@ export class Instance {
    */
   checkLiveness(pausedMs: number): void {
     this.#heardAt += pausedMs;
-    if (!this.#process || this.#isEnding()) return;
+    if (!this.#process || this.#process.simulated || this.#isEnding()) return;
     const silentForMs = performance.now() - this.#heardAt;
     if (silentForMs > (this.#suspect ? unreachableMs : silenceMs)) {
       this.fail(`instance '${this.id}' has not reported for ${Math.round(silentForMs / 1000)} s`);
@@ -244,12 +245,14 @@ export class Instance {
     }
     const before = this.state;
     this.#suspect = status.state === 'draining';
-    if (status.state === 'ready' && this.#state === 'starting') {
-      this.#state = 'ready';
-      this.#readyAt = performance.now();
-      this.#lastError = undefined;
-    }
+    if (status.state === 'ready' && this.#state === 'starting') this.#becomeReady();
     if (this.state !== before) this.#onChange();
+  }
+
+  #becomeReady(): void {
+    this.#state = 'ready';
+    this.#readyAt = performance.now();
+    this.#lastError = undefined;
   }
 
   #detach(): void {

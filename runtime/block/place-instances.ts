@@ -2,7 +2,7 @@ import type { Decision } from '../../sdk/client/api.ts';
 import { AiosError, PlacementError } from '../../sdk/errors.ts';
 import type { BlockSpec } from '../../sdk/spec/block.ts';
 import type { PolicyReference, ResourceAmounts } from '../../sdk/spec/common.ts';
-import type { ClusterBackend, InstanceStart } from '../cluster/backend.ts';
+import type { ClusterBackend, InstanceStart, WorkloadType } from '../cluster/backend.ts';
 import type { Placement } from '../placement/placement.ts';
 import type { Operation, Store } from '../store/index.ts';
 import type { Decisions } from './decisions.ts';
@@ -37,6 +37,7 @@ export interface PlacingRequest {
   readonly restarts: readonly number[];
   readonly reason: Decision['reason'];
   readonly workloadHash: string;
+  readonly workload: WorkloadType;
   readonly isClosed: () => boolean;
 }
 
@@ -107,6 +108,7 @@ export async function placeInstances(
       instances: count,
       instanceIds: Array.from({ length: count }, () => newInstanceId(spec.id)),
       reason: request.reason,
+      workload: request.workload,
       ...(neighbour ? { onlyClusterId: neighbour.clusterId } : {}),
     },
     { reserve: true },

@@ -23,7 +23,12 @@ function resolveRunnable(
     const files = component.stage.files.map(({ name, hash }) => ({ name, hash }));
     return { workload: { type: 'stage', stage: component.stage }, files, threads };
   }
-  if (!component.artifact) return undefined;
+  if (!component.artifact) {
+    const { container } = component;
+    return (
+      container && { workload: { type: 'container', image: container.image }, files: [], threads }
+    );
+  }
   return {
     threads,
     files: [{ name: codeFile, hash: component.artifact.hash }],

@@ -25,7 +25,8 @@ export interface InstanceBoot {
         readonly initData: Readonly<Record<string, unknown>>;
         readonly settings: Readonly<Record<string, unknown>>;
         readonly parameters: Readonly<Record<string, unknown>>;
-      };
+      }
+    | { readonly type: 'container'; readonly image: string };
 }
 
 /** One file to be placed in the instance's folder before it starts. */
@@ -46,6 +47,8 @@ export interface InstanceProcess {
   readonly startTime: string;
   /** `127.0.0.1:port` of its gRPC server. */
   readonly address: string;
+  /** Nothing listens at the address: the instance takes its place and answers no calls. */
+  readonly simulated?: true;
 }
 
 /** An instance that the store says should run, after a restart of the control plane. */
@@ -81,6 +84,8 @@ export type InstanceEvent =
       readonly lastLines: readonly string[];
     };
 
+export type WorkloadType = InstanceBoot['workload']['type'];
+
 /**
  * Runs instances on the nodes of clusters. Written once for local processes, Kubernetes and simulation; nothing outside
  * a backend's folder knows which it is.
@@ -88,6 +93,8 @@ export type InstanceEvent =
 export interface ClusterBackend {
   /** Matches `ClusterSpec.backend`. */
   readonly name: string;
+  /** Workloads that it can run. */
+  readonly runs: readonly WorkloadType[];
   /**
    * Capacity is what placement may promise, so a local cluster may declare more than the machine has.
    * @throws {PlacementError} NO_CANDIDATE - the document names a cluster that this backend cannot be

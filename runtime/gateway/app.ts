@@ -8,6 +8,7 @@ import { inferRoutes } from './api/infer.ts';
 import { resourceRoutes } from './api/resources.ts';
 import { streamRoutes } from './api/streams.ts';
 import type { GatewayEnv, GatewayServices } from './context.ts';
+import { metricRoutes, prometheusRoutes } from './metrics.ts';
 import { openAiError } from './openai/errors.ts';
 import { openAiRoutes } from './openai/routes.ts';
 import { problemResponse, toAiosError } from './problem.ts';
@@ -44,7 +45,8 @@ export function createGatewayApp(services: GatewayServices, rules: GatewayRules)
   });
 
   app.route('/v1', openAiRoutes(services));
-  for (const routes of [resourceRoutes, streamRoutes, inferRoutes, artifactRoutes]) {
+  app.route('/', prometheusRoutes(services));
+  for (const routes of [resourceRoutes, streamRoutes, inferRoutes, artifactRoutes, metricRoutes]) {
     app.route('/api', routes(services));
   }
 

@@ -1,5 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises';
-import { AiosError } from '../../sdk/errors.ts';
+import { AiosError, BlockError } from '../../sdk/errors.ts';
 import type { InstanceBoot } from '../cluster/backend.ts';
 import { type InstanceServer, serveInstance } from '../dataplane/index.ts';
 import { readBoot } from './boot.ts';
@@ -43,6 +43,12 @@ async function loadWorkload(boot: InstanceBoot): Promise<Workload> {
       threads,
       onFailure: (error) => void end(exitCodes.failed, error),
     });
+  }
+  if (workload.type === 'container') {
+    throw new BlockError(
+      'INSTANCE_START_FAILED',
+      'a process of this runtime runs no container images.',
+    );
   }
   const emptyResidentBytes = process.memoryUsage.rss();
   const block = await loadBlock(workload.file, workload.entry);

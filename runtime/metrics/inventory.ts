@@ -19,6 +19,8 @@ export interface Inventory {
   /** The same object until something about the cluster changes. */
   cluster(tenant: string, clusterId: string): ClusterView | undefined;
   clusters(tenant: string): readonly ClusterView[];
+  /** Those that have, or had, a cluster. */
+  tenants(): readonly string[];
   /** Grows with every change of what placement would see. */
   readonly revision: number;
   /** What is promised has changed. */
@@ -86,6 +88,7 @@ export function createInventory(options: InventoryOptions): Inventory {
     },
     cluster: (tenant, clusterId) => tenants.get(tenant)?.get(clusterId),
     clusters: (tenant) => [...(tenants.get(tenant)?.values() ?? [])],
+    tenants: () => [...tenants.keys()],
     get revision() {
       return revision;
     },

@@ -1,6 +1,7 @@
 import type { PlacementPlan, PolicyEvaluation } from '../../sdk/client/api.ts';
 import type { ClusterSnapshot } from '../../sdk/cluster.ts';
 import { AiosError, PlacementError } from '../../sdk/errors.ts';
+import type { Misfit } from '../../sdk/fit.ts';
 import type { BlockView, HookAction, HookInput, HookName } from '../../sdk/hooks.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { PolicyHost } from '../policy/index.ts';
@@ -30,6 +31,7 @@ export interface AttemptParts {
   readonly ledger: PlacementLedger;
   readonly snapshots: Snapshots;
   readonly blockTags: NonNullable<PlacementOptions['blockTags']>;
+  readonly runs: NonNullable<PlacementOptions['runs']>;
   readonly reservationTtlMs: number;
   /** @throws {SpecError} FILTER_INVALID */
   readonly filterOf: (reference: PolicyReference | undefined) => ClusterFilter;
@@ -85,15 +87,23 @@ export class Attempt {
     }
   }
 
+  cannotRun({ spec }: ClusterView): Misfit | undefined {
+    const { workload } = this.request;
+    if (workload === undefined || this.parts.runs(spec, workload)) return undefined;
+    const what = workload === 'container' ? 'container images' : `${workload} workloads`;
+    return { refusedBy: `a backend that runs ${what}`, seen: spec.backend };
+  }
+
   filter(): readonly Candidate[] {
     const { onlyClusterId, policies } = this.request;
     const filter = this.parts.filterOf(policies.clusterAllocator);
     return this.clusters.flatMap((view): Candidate[] => {
       const snapshot = this.parts.snapshots.of(view);
       const refused =
-        onlyClusterId !== undefined && onlyClusterId !== snapshot.id
+        this.cannotRun(view) ??
+        (onlyClusterId !== undefined && onlyClusterId !== snapshot.id
           ? { refusedBy: `id == ${onlyClusterId} (the block runs there)`, seen: snapshot.id }
-          : filter({ spec: view.spec, snapshot });
+          : filter({ spec: view.spec, snapshot }));
       if (!refused) return [{ view, snapshot }];
       this.draft.refuse(snapshot.id, refused);
       return [];

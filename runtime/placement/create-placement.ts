@@ -18,6 +18,7 @@ const maxAttempts = 3;
  */
 export function createPlacement(options: PlacementOptions): Placement {
   const { host, reservationTtlMs = 30_000, clock = Date.now, blockTags = () => [] } = options;
+  const { runs = () => true } = options;
   const tenants = new Map<
     string,
     { readonly ledger: PlacementLedger; readonly snapshots: Snapshots }
@@ -55,7 +56,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     const block: BlockView = { ...request.block, resources };
     const { inventory } = options;
     const parts: AttemptParts = {
-      ...{ host, inventory, blockTags, reservationTtlMs, filterOf },
+      ...{ host, inventory, blockTags, runs, reservationTtlMs, filterOf },
       ...partsOf(request.tenant),
     };
     for (let number = 1; ; number += 1) {

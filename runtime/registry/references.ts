@@ -8,7 +8,7 @@ import type { ArtifactStore } from '../control-plane.ts';
 import { checkFilter } from '../placement/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { findMismatches } from './feeding.ts';
-import { whyNotRunnable } from './runnable.ts';
+import { whyNotEverywhere, whyNotRunnable } from './runnable.ts';
 
 /** Finds what a document refers to, among what is stored and what is being created with it. */
 export interface Lookup {
@@ -40,7 +40,7 @@ function findHopeless(
   locate: Locate,
 ): readonly Problem[] {
   const found: Problem[] = [];
-  const fault = whyNotRunnable(component);
+  const fault = whyNotRunnable(component) ?? whyNotEverywhere(component);
   if (fault) {
     const message = `component '${component.uri}' ${fault}. The block waits until it can run`;
     found.push({ path: locate(['componentUri']), message });
@@ -107,7 +107,7 @@ export async function checkReferences<K extends ResourceKind>(
       await artifact(['stage', 'files', index, 'hash'], file.hash);
     }
     await policies(value.policies);
-    const fault = whyNotRunnable(value);
+    const fault = whyNotRunnable(value) ?? whyNotEverywhere(value);
     if (fault) {
       const message = `the component ${fault}. Its blocks are kept, but wait`;
       warnings.push({ path: locate(value.container ? ['container'] : []), message });

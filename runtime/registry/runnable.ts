@@ -1,13 +1,13 @@
 import type { ComponentSpec } from '../../sdk/spec/component.ts';
 
-/** Why nothing of this component can run here, without its subject; undefined when it can. */
-export function whyNotRunnable({
-  artifact,
-  stage,
-  container,
-}: Pick<ComponentSpec, 'artifact' | 'stage' | 'container'>): string | undefined {
-  if (artifact || stage) return undefined;
-  return container
-    ? 'has only a container image, and no cluster backend here runs containers; give it code (artifact)'
-    : "has neither code (artifact) nor a model's stage";
-}
+type Runs = Pick<ComponentSpec, 'artifact' | 'stage' | 'container'>;
+
+/** Why nothing of this component can run anywhere, without its subject; undefined when it can. */
+export const whyNotRunnable = ({ artifact, stage, container }: Runs): string | undefined =>
+  artifact || stage || container ? undefined : "has neither code (artifact) nor a model's stage";
+
+/** What to know of a component that can run, but not on every cluster; without its subject. */
+export const whyNotEverywhere = ({ artifact, stage, container }: Runs): string | undefined =>
+  container && !artifact && !stage
+    ? 'has only a container image, and of the backends here only the simulated one takes those; give it code (artifact) to run'
+    : undefined;

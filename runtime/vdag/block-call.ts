@@ -34,6 +34,7 @@ export async function callBlock(call: BlockCall): Promise<unknown> {
     signal: scope.signal,
   });
   const pooled = pool.acquire(instance);
+  let ok = true;
   try {
     const events = pooled.connection.infer(packet, {
       deadlineMs: call.deadlineMs,
@@ -49,6 +50,8 @@ export async function callBlock(call: BlockCall): Promise<unknown> {
       `block '${blockId}' ended the packet without an answer. Its log may say why: aios logs ${blockId}`,
     );
   } catch (error) {
+    // A caller that goes away says nothing about the block; one whose time is up does.
+    ok = scope.signal.aborted && AiosError.from(scope.signal.reason).code === 'CANCELLED';
     scope.throwIfOver();
     const failure = AiosError.from(error);
     if (failure.code === 'SHARD_UNAVAILABLE') {
@@ -58,6 +61,6 @@ export async function callBlock(call: BlockCall): Promise<unknown> {
     throw failure;
   } finally {
     pooled.release();
-    instance.release();
+    instance.release({ ok });
   }
 }

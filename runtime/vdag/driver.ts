@@ -8,6 +8,7 @@ import {
   connectInstance,
   type InstanceConnection,
 } from '../dataplane/index.ts';
+import type { End, RequestRecorder } from '../metrics/index.ts';
 import { answer } from './answer.ts';
 import type { GenerateRequest, GenerationDriver, GenerationEvent } from './generation.ts';
 import { createInstancePool } from './instance-pool.ts';
@@ -26,6 +27,8 @@ export interface GenerationDriverOptions {
   readonly connect?: (options: ConnectOptions) => InstanceConnection;
   /** How long an answer waits for a ready instance of each shard. @default 15000 */
   readonly readyWaitMs?: number;
+  /** Told of every request to a model. */
+  readonly requests?: Pick<RequestRecorder, 'beginVdag'>;
   readonly log?: (line: string) => void;
 }
 
@@ -64,10 +67,13 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       request.signal,
       closing.signal,
     );
+    let end: End | undefined;
+    let ok = true;
     try {
       scope.throwIfOver();
       const vdag = await scope.race(options.resolveVdag(request.tenant, request.vdagUri));
       const generation = generationOf(vdag);
+      end = options.requests?.beginVdag(request.tenant, vdag.uri);
       const blocks = shardBlocks(vdag, generation.stages);
       const text = await scope.race(texts.load(generation));
       const limit = { modelUri: vdag.uri, contextTokens: generation.contextTokens };
@@ -103,7 +109,11 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
           await scope.race(new Promise((resolve) => setTimeout(resolve, delayMs)));
         }
       }
+    } catch (error) {
+      ok = AiosError.from(error).code === 'CANCELLED';
+      throw error;
     } finally {
+      end?.({ ok });
       scope.end();
     }
   }
@@ -118,14 +128,18 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       waitMs: options.readyWaitMs ?? 15_000,
       signal: scope.signal,
     });
-    const release = (shards: readonly RoutedInstance[]) => {
-      for (const shard of shards) shard.release();
+    const release = (shards: readonly RoutedInstance[], ok = true) => {
+      for (const shard of shards) shard.release({ ok });
     };
     const shards = await scope.race(picking).catch((error) => {
       // What is picked after the caller has gone is given back too.
-      picking.then(release, () => {});
+      picking.then(
+        (found) => release(found),
+        () => {},
+      );
       throw error;
     });
+    let ok = true;
     try {
       const session = await openShardSession({
         sessionId,
@@ -145,8 +159,11 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       } finally {
         session.close();
       }
+    } catch (error) {
+      ok = AiosError.from(error).code === 'CANCELLED';
+      throw error;
     } finally {
-      release(shards);
+      release(shards, ok);
     }
   }
 

@@ -8,6 +8,7 @@ import {
   connectInstance,
   type InstanceConnection,
 } from '../dataplane/index.ts';
+import type { RequestRecorder } from '../metrics/index.ts';
 import { callBlock } from './block-call.ts';
 import { compileGraph, joinInputs } from './compiled-graph.ts';
 import { createEventQueue } from './event-queue.ts';
@@ -45,6 +46,8 @@ export interface GraphRunnerOptions {
   readonly resolveVdag: (tenant: string, name: string) => Promise<VdagSpec>;
   readonly directory: InstanceDirectory;
   readonly driver: GenerationDriver;
+  /** Told of every request; the driver tells of its own. */
+  readonly requests?: Pick<RequestRecorder, 'beginVdag'>;
   /** For tests. @default connectInstance */
   readonly connect?: (options: ConnectOptions) => InstanceConnection;
   /** How long a node waits for a ready instance of its block. @default 15000 */
@@ -104,7 +107,16 @@ export function createGraphRunner(options: GraphRunnerOptions): GraphRunner {
         { details: { path } },
       );
     }
-    if (!vdag.generation) return runGraph(vdag, data, { ...run, path });
+    if (!vdag.generation) {
+      const end = options.requests?.beginVdag(run.tenant, vdag.uri);
+      const answer = runGraph(vdag, data, { ...run, path });
+      // Caller gone is nobody's failure.
+      answer.then(
+        () => end?.(),
+        (error) => end?.({ ok: AiosError.from(error).code === 'CANCELLED' }),
+      );
+      return answer;
+    }
     const { tenant, deadlineMs, scope, onPartial } = run;
     return runGeneration(
       options.driver,

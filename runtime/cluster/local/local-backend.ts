@@ -237,6 +237,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
 
   return {
     name: 'local',
+    runs: ['stage', 'code'],
     start,
     stop,
     adopt,

@@ -1,7 +1,8 @@
-import { statfs } from 'node:fs/promises';
 import os from 'node:os';
 import type { NodeMeasurement } from '../../../sdk/cluster.ts';
 import type { ClusterSpec } from '../../../sdk/spec/cluster.ts';
+import { createGpuMeter, type GpuMeter } from './gpu-meter.ts';
+import { createMachineMeter } from './machine-meter.ts';
 import { processUsage } from './processes.ts';
 
 export interface MeteredProcess {
@@ -21,24 +22,29 @@ interface Sample {
   readonly cpuSeconds: number;
 }
 
-async function storage(directory: string) {
-  const disk = await statfs(directory).catch(() => undefined);
-  if (!disk) return {};
-  return {
-    storageFreeBytes: disk.bavail * disk.bsize,
-    storageUsedBytes: (disk.blocks - disk.bfree) * disk.bsize,
-  };
-}
+/** Nodes of every local cluster on this machine have the same. */
+const machineId = `local:${os.hostname()}`;
 
-/** Sums what the processes of each node use. Rates need two samples: the first answer says 0 cores. */
-export function createNodeMeter(directory: string): NodeMeter {
+/**
+ * Measures the nodes of local clusters. They all share this machine, so a measurement has two parts. Of the node's own
+ * processes: `memoryUsedBytes`, `cpuUsedCores`, `processes`. Of the machine, the same for each of its nodes: loads, storage
+ * (the disk that `directory` lies on), network, `machine` and `gpus`. A node's device `n` is the machine's device `n` in the
+ * order of `nvidia-smi`, so two nodes that both declare a device 0 share it.
+ *
+ * Rates need two samples: the first answer says 0 cores.
+ */
+export function createNodeMeter(
+  directory: string,
+  options: { readonly gpus?: GpuMeter } = {},
+): NodeMeter {
+  const { gpus: gpuMeter = createGpuMeter() } = options;
+  const readMachine = createMachineMeter({ directory });
   /** By tenant and cluster, then by instance; replaced whole, so that ended processes leave nothing behind. */
   const samples = new Map<string, ReadonlyMap<string, Sample>>();
 
   return async (tenant, cluster, processes) => {
     const key = JSON.stringify([tenant, cluster.id]);
-    const machine = await storage(directory);
-    const [load1m = 0, load5m = 0, load15m = 0] = os.loadavg();
+    const [machine, gpus] = await Promise.all([readMachine(), gpuMeter.read()]);
     const next = new Map<string, Sample>();
     const usages = await Promise.all(
       processes.map(async ({ instanceId, nodeId, pid }) => {
@@ -71,11 +77,10 @@ export function createNodeMeter(directory: string): NodeMeter {
           atMs,
           memoryUsedBytes: sum((usage) => usage.memoryBytes),
           cpuUsedCores: sum((usage) => usage.cores),
-          load1m,
-          load5m,
-          load15m,
           processes: sum((usage) => usage.processes),
+          machineId,
           ...machine,
+          ...(gpus ? { gpus } : {}),
         };
         return [id, measurement];
       }),
