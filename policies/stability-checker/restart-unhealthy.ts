@@ -1,0 +1,23 @@
+import { definePolicy } from '../../sdk/policy.ts';
+import {
+  actOn,
+  countUnhealthy,
+  stabilityParameters,
+  stabilitySettings,
+} from '../support/restart-after.ts';
+
+/** Choose it where a process can run and yet not work. */
+export default definePolicy({
+  hook: 'stabilityChecker',
+  name: 'restart-unhealthy',
+  version: '1.0.0',
+  description:
+    'Restarts an instance that was unhealthy so many checks in a row. Choose it where processes can hang without ending.',
+  parameters: stabilityParameters,
+  settings: stabilitySettings,
+  evaluate(input, context) {
+    const counts = countUnhealthy(input, context.state);
+    context.state = { counts };
+    return actOn(counts, context.parameters.unhealthy_threshold, () => 'restart');
+  },
+});
