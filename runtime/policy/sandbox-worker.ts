@@ -18,17 +18,19 @@ const interrupted = 'interrupted';
  * The clock of one call. QuickJS asks about every 10,000 steps of the code, a fraction of a millisecond; what it raises at
  * «late» cannot be caught inside. A thread that got no processor is not late before it has taken some steps.
  */
-const clock = { deadlineMs: 0, questions: 0, leastQuestions: 0 };
+const clock = { deadlineMs: 0, questions: 0, leastQuestions: 0, isOver: false };
 
 function startClock(limitMs: number): void {
   clock.deadlineMs = Date.now() + limitMs;
   clock.questions = 0;
   clock.leastQuestions = limitMs / 4;
+  clock.isOver = false;
 }
 
 function isLate(): boolean {
   clock.questions += 1;
-  return clock.questions >= clock.leastQuestions && Date.now() >= clock.deadlineMs;
+  clock.isOver ||= clock.questions >= clock.leastQuestions && Date.now() >= clock.deadlineMs;
+  return clock.isOver;
 }
 
 interface Thrown {
@@ -112,6 +114,10 @@ async function load(boot: SandboxBoot) {
     }
     const text = context.getString(result.value);
     result.value.dispose();
+    // An async function turns what ends it into a rejected promise, and the rest goes on.
+    if (clock.isOver) {
+      return { type: 'fault', fault: fail({ message: interrupted }), logs: [], spent: true };
+    }
     return read(text, fail);
   };
 }
