@@ -21,9 +21,30 @@ export interface SandboxCall {
   readonly request: string;
 }
 
+/** What changed of the nodes that stay in the sandbox from question to question. */
+export interface ResidentUpdate {
+  /** Forget everything before. */
+  readonly reset: boolean;
+  /** Number and JSON text of nodes that are new. */
+  readonly nodes: readonly (readonly [number: number, text: string])[];
+  /** Lists that are new: all their nodes, or what differs from another list. */
+  readonly lists: readonly (
+    | { readonly number: number; readonly nodes: readonly number[] }
+    | {
+        readonly number: number;
+        readonly base: number;
+        readonly changes: readonly (readonly [place: number, node: number])[];
+      }
+  )[];
+  /** Lists that nobody names any more. */
+  readonly dropped: readonly number[];
+}
+
 /** Crosses into the guest as JSON text. */
 export interface GuestRequest {
+  /** Each list of nodes stands as `{$list: number}`. */
   readonly input: unknown;
+  readonly update: ResidentUpdate;
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly state: PolicyState;

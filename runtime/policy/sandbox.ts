@@ -4,6 +4,7 @@ import { type ErrorCode, PolicyError, type Problem } from '../../sdk/errors.ts';
 import { problemsOf } from '../../sdk/spec/issues.ts';
 import { Reading } from '../../sdk/spec/reading.ts';
 import { entryPath } from '../entry.ts';
+import { Resident } from './resident.ts';
 import {
   checkedState,
   type PolicyRunner,
@@ -87,6 +88,7 @@ function issueProblems(issues: unknown, seen: unknown, reading: Reading): readon
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { uri } = options;
   let thread: Promise<Worker> | undefined;
+  const resident = new Resident();
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   let strikes = 0;
@@ -127,6 +129,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   }
 
   async function start(request: RunRequest): Promise<Worker> {
+    resident.clear();
     const boot: SandboxBoot = {
       ...options,
       memoryBytes,
@@ -166,7 +169,8 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     const { input, parameters, settings, state, nowMs, seed, timeLimitMs } = request;
     const { logLines, logLineCharacters } = runLimits;
     const guest: GuestRequest = {
-      ...{ input, parameters, settings, state, seed, logLines, logLineCharacters },
+      ...resident.encode(input),
+      ...{ parameters, settings, state, seed, logLines, logLineCharacters },
       now: nowMs,
     };
     const answered = reply(worker, timeLimitMs);
