@@ -19,7 +19,10 @@ import { policyList } from './policy/list.ts';
 import { policyNew } from './policy/new.ts';
 import { policyPublish } from './policy/publish.ts';
 import { policyTest } from './policy/test.ts';
+import { replay } from './replay.ts';
 import { schema } from './schema.ts';
+import { shadow } from './shadow.ts';
+import { simulate } from './simulate.ts';
 import { split } from './split.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -46,6 +49,9 @@ export const commands: readonly Command[] = [
   policyGet,
   get,
   explain,
+  simulate,
+  replay,
+  shadow,
   filter,
   logs,
   deleteResource,

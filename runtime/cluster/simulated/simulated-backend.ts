@@ -25,7 +25,8 @@ const process: InstanceProcess = {
   simulated: true,
 };
 
-function measurement(
+/** What a machine under that load would report. */
+export function measurement(
   node: NodeSpec,
   { cpuFraction, memoryFraction, gpuFraction }: SimulatedLoad,
   processes: number,
