@@ -93,6 +93,8 @@ export interface Policy<H extends HookName = HookName, Name extends string = str
   readonly description: string;
   readonly parameters: z.ZodType;
   readonly settings: z.ZodType;
+  /** Text of the author's functions: what tells one build of a built-in policy from another. */
+  readonly code: () => string;
   // Method syntax, so that a policy of one hook is assignable where any policy is expected.
   /** Answers every action of the hook. */
   evaluate(
@@ -216,6 +218,7 @@ export function definePolicy<
     ...rest,
     name,
     version,
+    code: () => [own, ...Object.values(actions)].map(String).join('\n'),
     type: 'policy' as const,
     uri: formatVersionedName({ name, version, releaseTag }) as PolicyUri,
     evaluate: answer as unknown as Policy<H, Name>['evaluate'],

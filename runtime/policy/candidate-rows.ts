@@ -53,24 +53,72 @@ export class CandidateDigest<Row extends CandidateRow, Of = undefined> {
     else if (row.score !== undefined) this.#addScored(row, of, row.score, always);
   }
 
+  /**
+   * A score each, where making a row of each would cost more than looking at it.
+   *
+   * @param toldOtherwise - how many of them are told by rows of their own
+   * @param rowOf - called for those that may be kept; nothing for one that is told otherwise
+   */
+  addScores(
+    scores: readonly number[],
+    toldOtherwise: number,
+    of: Of,
+    rowOf: (at: number) => Row | undefined,
+  ): void {
+    this.#total += scores.length - toldOtherwise;
+    this.#scored += scores.length - toldOtherwise;
+    let worst = Number.NEGATIVE_INFINITY;
+    for (let at = 0; at < scores.length; at += 1) {
+      const score = scores[at] as number;
+      if (score <= worst) continue;
+      const row = rowOf(at);
+      if (row) this.#keepScored(row, of, score);
+      if (this.#best.length >= bestScores) worst = this.#best.at(-1)?.score ?? worst;
+    }
+  }
+
+  /** Many that one condition refused, with some of them. */
+  addRefusals(refusedBy: string, count: number, some: readonly Row[], of: Of): void {
+    this.#total += count;
+    const condition = this.#condition(refusedBy);
+    condition.count += count;
+    for (const row of some) {
+      if (condition.examples.length < examples) condition.examples.push({ row, of });
+    }
+  }
+
+  /** Always kept, and counted already. */
+  keep(row: Row, of: Of): void {
+    this.#always.push({ row, of });
+  }
+
   #addScored(row: Row, of: Of, score: number, always: boolean): void {
     this.#scored += 1;
     const worst = this.#best.at(-1);
     if (always || (worst && this.#best.length >= bestScores && score <= worst.score)) return;
+    this.#keepScored(row, of, score);
+  }
+
+  #keepScored(row: Row, of: Of, score: number): void {
     const place = this.#best.findIndex((other) => other.score < score);
     this.#best.splice(place < 0 ? this.#best.length : place, 0, { row, of, score });
     if (this.#best.length > bestScores) this.#best.pop();
   }
 
   #addRefused(row: Row, of: Of, refusedBy: string, always: boolean): void {
-    const condition =
+    const condition = this.#condition(refusedBy);
+    condition.count += 1;
+    if (!always && condition.examples.length < examples) condition.examples.push({ row, of });
+  }
+
+  #condition(refusedBy: string): { count: number; readonly examples: Kept<Row, Of>[] } {
+    const name =
       this.#refused.size < maxConditions || this.#refused.has(refusedBy)
         ? refusedBy
         : otherConditions;
-    const known = this.#refused.get(condition) ?? { count: 0, examples: [] };
-    known.count += 1;
-    if (!always && known.examples.length < examples) known.examples.push({ row, of });
-    this.#refused.set(condition, known);
+    const known = this.#refused.get(name) ?? { count: 0, examples: [] };
+    this.#refused.set(name, known);
+    return known;
   }
 
   /** What is always kept, then the best scores, then the examples. */

@@ -37,7 +37,7 @@ export interface Catalog {
 
 function builtInEntry(policy: AnyPolicy): CatalogEntry {
   const runner = createInProcessRunner(policy);
-  const code = `${policy.uri}\n${policy.evaluate.toString()}`;
+  const code = `${policy.uri}\n${policy.code?.() ?? policy.evaluate.toString()}`;
   return {
     uri: policy.uri,
     hook: policy.hook,

@@ -1,4 +1,14 @@
+import type { ErrorCode } from '../../sdk/errors.ts';
 import { type HookInput, type HookName, hooks, type OnError } from '../../sdk/hooks.ts';
+
+/** Faults of the policy itself, which the hook's `onError` answers. */
+export const evaluationFaults: ReadonlySet<ErrorCode> = new Set([
+  'POLICY_THREW',
+  'POLICY_TIMEOUT',
+  'POLICY_OUTPUT_INVALID',
+  'POLICY_LIMIT_EXCEEDED',
+  'BUSY',
+]);
 
 type LoadBalance = HookInput<'loadBalancer', 'load_balance'>;
 

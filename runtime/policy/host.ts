@@ -3,6 +3,10 @@ import type { HookAction, HookInput, HookName, HookOutput } from '../../sdk/hook
 import type { AnyPolicy } from '../../sdk/policy.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { Store } from '../store/store.ts';
+import type { Defaults } from './levels.ts';
+import type { Replayed, ReplayRequest } from './replay.ts';
+
+export type { Replayed, ReplayRequest } from './replay.ts';
 
 export interface EvaluateRequest<H extends HookName, A extends HookAction<H>> {
   readonly tenant: string;
@@ -10,8 +14,8 @@ export interface EvaluateRequest<H extends HookName, A extends HookAction<H>> {
   readonly action: A;
   /** At the use site; absent: the hook's default policy. */
   readonly reference?: PolicyReference;
-  /** Cluster or network defaults, under the use site's own. */
-  readonly defaults?: PolicyReference;
+  /** Under the use site's own: of one level, or of several, the nearest (cluster before network) first. */
+  readonly defaults?: Defaults;
   readonly input: HookInput<H, A>;
   /** Names the use site (`block/ocr`), so that `state` is kept per policy instance. */
   readonly useSite: string;
@@ -20,6 +24,15 @@ export interface EvaluateRequest<H extends HookName, A extends HookAction<H>> {
 
 export interface Evaluated<H extends HookName, A extends HookAction<H>> {
   readonly output: HookOutput<H, A>;
+  readonly evaluation: PolicyEvaluation;
+}
+
+/** An evaluation, as it ended. */
+export interface Observed {
+  readonly tenant: string;
+  readonly hook: HookName;
+  readonly action: string;
+  readonly useSite: string;
   readonly evaluation: PolicyEvaluation;
 }
 
@@ -32,6 +45,15 @@ export interface PolicyHost {
   evaluate<H extends HookName, A extends HookAction<H>>(
     request: EvaluateRequest<H, A>,
   ): Promise<Evaluated<H, A>>;
+  /**
+   * Asks again what was asked before: no state is kept, nothing is recorded, and the live policies' sandboxes do not notice.
+   * @throws {PolicyError} POLICY_NOT_FOUND, URI_AMBIGUOUS, SPEC_INVALID - wrong hook, or given parameters refused
+   */
+  replay(request: ReplayRequest): Promise<Replayed>;
+  /** Of a policy, built-in or uploaded. @throws {PolicyError} POLICY_NOT_FOUND, URI_AMBIGUOUS */
+  hookOf(tenant: string, uri: string): Promise<string>;
+  /** Hears of every evaluation after its answer was given. A listener must not throw. */
+  observe(listener: (observed: Observed) => void): () => void;
   /** Problems of a reference, without running it: unknown URI, wrong hook, parameters outside the schema. */
   check(
     tenant: string,

@@ -5,9 +5,18 @@
  * @module
  */
 export { allRowsUpTo, CandidateDigest, type CandidateRow } from './candidate-rows.ts';
-export { digestOf } from './digest.ts';
+export { type Content, contentOf, digestOf, type Part, partsIn } from './digest.ts';
 export { deepFreeze, freezeList } from './freeze.ts';
 export * from './host.ts';
-export { createPolicyHost } from './policy-host.ts';
 export { createInProcessRunner } from './in-process.ts';
+export { createPolicyHost } from './policy-host.ts';
+export { type ReadPart, rebuild } from './rebuild.ts';
+export { recordedOutput } from './recorded-output.ts';
+export {
+  attachRecording,
+  contextOf,
+  type Recording,
+  recordContext,
+  recordingOf,
+} from './recording.ts';
 export { createTrial, type Trial, type TrialAnswer, type TrialRequest } from './trial.ts';

@@ -105,12 +105,23 @@ function assignmentProblems(
   });
 }
 
+function scoreProblems(
+  { nodes }: Placing,
+  scores: readonly number[] | undefined,
+): readonly Problem[] {
+  if (!scores || scores.length === nodes.length) return [];
+  const message = 'must hold a score for each node of the question, in its order';
+  const expected = `${nodes.length} numbers`;
+  return [{ path: '$.scores', message, expected, seen: String(scores.length) }];
+}
+
 function placesProblems(
   input: Placing,
-  { assignments, nodes }: HookOutput<'resourceAllocator', 'dry_run'>,
+  { assignments, nodes, scores }: HookOutput<'resourceAllocator', 'dry_run'>,
 ): readonly Problem[] {
   return [
     ...(assignments.length > 0 ? assignmentProblems(input, assignments) : []),
+    ...scoreProblems(input, scores),
     ...unknownNodes(nodes, input.nodes, input.cluster.nodes),
   ];
 }

@@ -23,18 +23,33 @@ function isNodeRow(value: unknown): boolean {
   );
 }
 
+const isScores = (value: unknown): value is readonly number[] => {
+  if (!Array.isArray(value)) return false;
+  for (let at = 0; at < value.length; at += 1) if (!Number.isFinite(value[at])) return false;
+  return true;
+};
+
 /**
- * The schema takes about a microsecond and two objects a row, and an allocator answers one row a node. Rows are checked
- * here; whatever is wrong with one is left to the schema, which says it in words.
+ * The schema takes about a microsecond and two objects a row, and an allocator answers one row or one number a node. They
+ * are checked here; whatever is wrong with one is left to the schema, which says it in words.
  */
 function parse(schema: z.ZodType, output: unknown) {
-  const { nodes, ...rest } = (output ?? {}) as { readonly nodes?: unknown };
-  if (!Array.isArray(nodes) || nodes.length === 0 || !nodes.every(isNodeRow)) {
-    return schema.safeParse(output);
-  }
-  const parsed = schema.safeParse({ ...rest, nodes: [] });
+  const { nodes, scores, ...rest } = (output ?? {}) as {
+    readonly nodes?: unknown;
+    readonly scores?: unknown;
+  };
+  const long: { nodes?: readonly unknown[]; scores?: readonly number[] } = {};
+  if (Array.isArray(nodes) && nodes.length > 0 && nodes.every(isNodeRow)) long.nodes = nodes;
+  if (isScores(scores)) long.scores = scores;
+  if (!long.nodes && !long.scores) return schema.safeParse(output);
+  const short = {
+    ...rest,
+    ...(nodes === undefined ? {} : { nodes: long.nodes ? [] : nodes }),
+    ...(scores === undefined ? {} : { scores: long.scores ? [] : scores }),
+  };
+  const parsed = schema.safeParse(short);
   return parsed.success
-    ? { ...parsed, data: { ...(parsed.data as object), nodes } }
+    ? { ...parsed, data: { ...(parsed.data as object), ...long } }
     : schema.safeParse(output);
 }
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { PolicyEvaluation } from '../../sdk/client/api.ts';
-import { AiosError, type ErrorCode, PolicyError, type Problem } from '../../sdk/errors.ts';
+import { AiosError, PolicyError, type Problem } from '../../sdk/errors.ts';
 import {
   type HookAction,
   type HookName,
@@ -8,25 +8,26 @@ import {
   hooks,
   type PolicyState,
 } from '../../sdk/hooks.ts';
+import type { PolicyReference } from '../../sdk/spec/common.ts';
 import { type CatalogEntry, createCatalog } from './catalog.ts';
 import { assertConfigured, chosenUri, configure } from './configure.ts';
 import { digestOf } from './digest.ts';
-import { fallbackAnswer } from './fallback.ts';
+import { evaluationFaults, fallbackAnswer } from './fallback.ts';
 import { deepFreeze } from './freeze.ts';
-import type { Evaluated, EvaluateRequest, PolicyHost, PolicyHostOptions } from './host.ts';
+import type {
+  Evaluated,
+  EvaluateRequest,
+  Observed,
+  PolicyHost,
+  PolicyHostOptions,
+} from './host.ts';
+import { foldDefaults } from './levels.ts';
 import { checkOutput } from './output.ts';
 import { createStateKeeper } from './policy-state.ts';
 import { recordedOutput } from './recorded-output.ts';
+import { attachRecording } from './recording.ts';
+import { createReplays, type Replays } from './replay.ts';
 import { createSandboxPool } from './sandbox-pool.ts';
-
-/** Faults of the policy itself, which the hook's `onError` answers. */
-const evaluationFaults: ReadonlySet<ErrorCode> = new Set([
-  'POLICY_THREW',
-  'POLICY_TIMEOUT',
-  'POLICY_OUTPUT_INVALID',
-  'POLICY_LIMIT_EXCEEDED',
-  'BUSY',
-]);
 
 const isHookName = (hook: string): hook is HookName => Object.hasOwn(hooks, hook);
 
@@ -49,11 +50,14 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
   const pool = createSandboxPool(options.loadArtifact);
   const catalog = createCatalog(options.builtins, options.store, pool);
   const states = createStateKeeper(options.store, options.stateWriteDelayMs);
+  const listeners = new Set<(observed: Observed) => void>();
+  let replays: Replays | undefined;
 
   async function resolve<H extends HookName, A extends HookAction<H>>(
     request: EvaluateRequest<H, A>,
+    defaults: PolicyReference | undefined,
   ): Promise<CatalogEntry> {
-    const { tenant, hook, reference, defaults } = request;
+    const { tenant, hook, reference } = request;
     const policy = await catalog.resolve(tenant, chosenUri(hook, reference, defaults));
     if (policy.hook === hook) return policy;
     const problem = wrongHook(policy, hook);
@@ -65,8 +69,9 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
   return {
     async evaluate<H extends HookName, A extends HookAction<H>>(request: EvaluateRequest<H, A>) {
       const { tenant, hook, action, useSite } = request;
-      const policy = await resolve(request);
-      const configuration = assertConfigured(policy, request.reference, request.defaults);
+      const defaults = foldDefaults(request.reference, request.defaults);
+      const policy = await resolve(request, defaults);
+      const configuration = assertConfigured(policy, request.reference, defaults);
       const input = deepFreeze(request.input);
       const runner = await policy.runner();
       const startedMs = performance.now();
@@ -82,13 +87,23 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         inputDigest: digestOf(input),
       };
 
+      let given: PolicyState = {};
+
+      function evaluationOf(
+        rest: Pick<PolicyEvaluation, 'error' | 'logs' | 'stateRevision' | 'output'>,
+      ): PolicyEvaluation {
+        const durationMs = performance.now() - startedMs;
+        const evaluation = { ...record, ...rest, durationMs };
+        attachRecording(evaluation, { input, state: given, decision: {} });
+        for (const listener of listeners) listener({ tenant, hook, action, useSite, evaluation });
+        return evaluation;
+      }
+
       function evaluated(
         output: HookOutput<H, A>,
         rest: Pick<PolicyEvaluation, 'error' | 'logs' | 'stateRevision'>,
       ): Evaluated<H, A> {
-        const durationMs = performance.now() - startedMs;
-        const evaluation = { ...record, ...rest, output: recordedOutput(output), durationMs };
-        return { output, evaluation };
+        return { output, evaluation: evaluationOf({ ...rest, output: recordedOutput(output) }) };
       }
 
       /** What the hook's `onError` answers in the policy's place; throws where it says that the caller must fail. */
@@ -101,22 +116,21 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
           ? fallbackAnswer(hook, action, input, message)
           : undefined;
         if (output !== undefined) return evaluated(output as HookOutput<H, A>, rest);
-        const durationMs = performance.now() - startedMs;
-        const evaluation: PolicyEvaluation = { ...record, ...rest, durationMs };
         throw new PolicyError(code, message, {
           problems: error.problems,
-          details: { evaluation, useSite },
+          details: { evaluation: evaluationOf(rest), useSite },
           cause: error,
         });
       }
 
       async function run(state: PolicyState, stateRevision: number) {
+        given = deepFreeze(state);
         try {
           const answer = await runner.run({
             hook,
             input,
             ...configuration,
-            state: deepFreeze(state),
+            state: given,
             nowMs: record.nowMs,
             seed: record.seed,
             timeLimitMs: hooks[hook].timeLimitMs,
@@ -142,6 +156,18 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         if (error.code === 'BUSY' && !error.details.evaluation) return failed(error, 0);
         throw error;
       });
+    },
+
+    async replay(request) {
+      replays ??= createReplays(options);
+      return replays.run(request);
+    },
+
+    hookOf: async (tenant, uri) => (await catalog.resolve(tenant, uri)).hook,
+
+    observe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
 
     async check(tenant, hook, reference) {
@@ -182,7 +208,7 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
 
     async close() {
       await states.close();
-      await pool.close();
+      await Promise.all([pool.close(), replays?.close()]);
     },
   };
 }

@@ -19,6 +19,18 @@ function toDocument<T>(row: Row): StoredDocument<T> {
   }
 }
 
+/** Of what was just written: most changes have no listener, so it is parsed when one looks. */
+function writtenDocument(row: Row): StoredDocument {
+  let parsed: { readonly value: unknown } | undefined;
+  return {
+    ...row,
+    get value() {
+      parsed ??= { value: JSON.parse(row.value) };
+      return parsed.value;
+    },
+  };
+}
+
 function checkOperations(operations: readonly Operation[], engine: StoreEngine): void {
   const seen = new Set<string>();
   for (const operation of operations) {
@@ -76,7 +88,7 @@ export function createDocumentStore(engine: StoreEngine): Store {
           updatedAtMs: now,
         };
         puts.push(row);
-        changes.push({ type: 'put', document: toDocument(row) });
+        changes.push({ type: 'put', document: writtenDocument(row) });
       } else if (existing) {
         deletes.push(key);
         changes.push({ type: 'delete', key, revision });

@@ -7,8 +7,16 @@ export const documentKinds = [
   'vdag',
   'policy',
   'cluster',
+  /** One a tenant: default policies, pre-checks, templates. */
+  'network',
+  /** How many instances were asked for of the block of that id. */
+  'block-scale',
   'instance',
   'decision',
+  /** Long parts of what policies were asked, by content, shared by decisions. */
+  'decision-part',
+  /** A policy that is tried beside the live one, by hook. */
+  'shadow',
   'artifact',
   'policy-state',
   'policy-version',

@@ -1,3 +1,5 @@
+import type { Amounts } from '../cluster.ts';
+
 /** What a decision was about. */
 export const decisionKinds = [
   'placement',
@@ -147,4 +149,134 @@ export interface PlannedInstance {
     readonly memoryBytes: number;
     readonly exclusive: boolean;
   }[];
+}
+
+/** What a policy was configured with, and what it answered. */
+export interface ReplaySide {
+  readonly policyUri: string;
+  readonly policyHash: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly output?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly durationMs: number;
+}
+
+/** One place where two answers differ. Values are shortened JSON; absent where there is none. */
+export interface Difference {
+  /** `$.nodes[n7].score`: of rows that have an id, by id. */
+  readonly path: string;
+  readonly recorded?: string;
+  readonly replayed?: string;
+}
+
+/** One question of a decision, asked again. */
+export interface ReplayedEvaluation {
+  /** Its index in the decision's `evaluations`. */
+  readonly evaluation: number;
+  readonly hook: string;
+  readonly action: string;
+  /** Of the input that was rebuilt, and that both were asked. */
+  readonly inputDigest: string;
+  readonly recorded: ReplaySide;
+  readonly replayed: ReplaySide;
+  /** The same answer, to the last digit. */
+  readonly same: boolean;
+  /** The code that decided then does not exist any more; what has its URI now was asked. */
+  readonly codeChanged: boolean;
+  /** Recorded parameters that the other policy does not take. */
+  readonly leftOut: readonly string[];
+  /** At most 100. */
+  readonly differences: readonly Difference[];
+}
+
+/** A placement's end, as its policies named it. */
+export interface ReplayedPlace {
+  readonly clusterId: string;
+  readonly score: number;
+  readonly nodeIds: readonly string[];
+}
+
+export interface ReplayRequest {
+  /** Only this one of the decision's evaluations. @default all; with another policy: all of its hook */
+  readonly evaluation?: number | undefined;
+  /** Another policy, or the same one configured otherwise. @default as recorded */
+  readonly with?:
+    | {
+        readonly policyRuleURI?: string | undefined;
+        /** Left out: those recorded that its schema takes, over its own. */
+        readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+        readonly settings?: Readonly<Record<string, unknown>> | undefined;
+      }
+    | undefined;
+}
+
+/** A decision, made again on what it was made on. Nothing was stored, reserved or started. */
+export interface Replay {
+  readonly decisionId: string;
+  readonly kind: DecisionKind;
+  readonly subject: string;
+  readonly outcome: DecisionOutcome;
+  /** Every answer is the same and came from the same code. */
+  readonly same: boolean;
+  readonly evaluations: readonly ReplayedEvaluation[];
+  /** Those that could not be asked again, and why. */
+  readonly skipped: readonly { readonly evaluation: number; readonly why: string }[];
+  /** Of a placement: where it went, and where it would go. Absent where nowhere. */
+  readonly place?: { readonly recorded?: ReplayedPlace; readonly replayed?: ReplayedPlace };
+}
+
+/** A policy tried beside the live one: how often it was asked, and how often it would have decided otherwise. */
+export interface ShadowReport {
+  readonly hook: string;
+  readonly policyUri: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Unix milliseconds. */
+  readonly sinceMs: number;
+  /** Questions that it answered or failed at. */
+  readonly evaluations: number;
+  /** The same decision; scores and reasons may differ. */
+  readonly agreed: number;
+  readonly differed: number;
+  readonly failed: number;
+  /** Not asked, because it was busy: the live policy never waits for it. */
+  readonly dropped: number;
+  /** The newest 50 that differed or failed, newest first. */
+  readonly examples: readonly ShadowExample[];
+}
+
+export interface ShadowExample {
+  readonly atMs: number;
+  readonly useSite: string;
+  readonly action: string;
+  /** Absent where the evaluation became part of no decision that is kept. */
+  readonly decisionId?: string;
+  readonly livePolicyUri: string;
+  readonly differences: readonly Difference[];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** One place that an instance could have, and what it would leave free there. */
+export interface PossiblePlace {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** Devices that the instance would get a share of. */
+  readonly gpus: readonly number[];
+  /** 0 to 1, the policy's; absent where it gave none. */
+  readonly score?: number;
+  /** What would be left on the node. */
+  readonly leaves: Amounts;
+  /** Whether `create-block` would take it now. */
+  readonly chosen: boolean;
+}
+
+/** Every place that one instance of a block could have now. */
+export interface PlacementPreview {
+  /** As a dry run decides: which places all instances would get, and why others are refused. */
+  readonly decision: Decision;
+  /** The best first; bounded. */
+  readonly places: readonly PossiblePlace[];
+  /** How many there are, and of how many nodes. */
+  readonly counts: { readonly places: number; readonly nodes: number; readonly clusters: number };
 }

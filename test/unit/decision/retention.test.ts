@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openDecisions } from '../../../runtime/block/decisions.ts';
+import { openDecisionLog } from '../../../runtime/decision/index.ts';
 import { createMemoryStore } from '../../../runtime/store/index.ts';
 import type { Decision } from '../../../sdk/client/api.ts';
 
@@ -18,11 +18,12 @@ const decision = (n: number, blockId: string): Decision => ({
 
 test('the newest twenty decisions of each block are kept, newest first, across restarts', async () => {
   const store = createMemoryStore();
-  const decisions = await openDecisions(store);
-  for (let n = 0; n < 30; n += 1) await store.commit(decisions.record(decision(n, 'a')));
-  await store.commit(decisions.record(decision(100, 'b')));
+  const decisions = await openDecisionLog({ store });
+  for (let n = 0; n < 30; n += 1) decisions.record(decision(n, 'a'));
+  decisions.record(decision(100, 'b'));
+  await decisions.flush();
 
-  for (const reader of [decisions, await openDecisions(store)]) {
+  for (const reader of [decisions, await openDecisionLog({ store })]) {
     const kept = await reader.ofBlock('default', 'a');
     expect(kept.map(({ atMs }) => atMs)).toEqual(Array.from({ length: 20 }, (_, n) => 29 - n));
     expect(await reader.ofBlock('default', 'b')).toHaveLength(1);
@@ -33,8 +34,9 @@ test('the newest twenty decisions of each block are kept, newest first, across r
 
 test('a thousand decisions are kept in all', async () => {
   const store = createMemoryStore();
-  const decisions = await openDecisions(store);
-  for (let n = 0; n < 1010; n += 1) await store.commit(decisions.record(decision(n, `b${n}`)));
+  const decisions = await openDecisionLog({ store });
+  for (let n = 0; n < 1010; n += 1) decisions.record(decision(n, `b${n}`));
+  await decisions.flush();
 
   expect(await store.list('default', 'decision')).toHaveLength(1000);
   expect(await decisions.ofBlock('default', 'b0')).toEqual([]);
@@ -43,14 +45,15 @@ test('a thousand decisions are kept in all', async () => {
 
 test('why a block runs where it runs outlives any number of dry runs', async () => {
   const store = createMemoryStore();
-  const decisions = await openDecisions(store);
-  await store.commit(decisions.record(decision(0, 'live')));
+  const decisions = await openDecisionLog({ store });
+  await decisions.recordNow(decision(0, 'live'));
   for (let n = 1; n < 1010; n += 1) {
     const dryRun = { ...decision(n, `dry${n}`), outcome: 'dry-run' as const };
-    await store.commit(decisions.record(dryRun));
+    decisions.record(dryRun);
   }
+  await decisions.flush();
 
-  for (const reader of [decisions, await openDecisions(store)]) {
+  for (const reader of [decisions, await openDecisionLog({ store })]) {
     expect(await reader.ofBlock('default', 'live')).toHaveLength(1);
   }
   expect(await store.list('default', 'decision')).toHaveLength(1000);
