@@ -4,6 +4,7 @@ import { defineCommand } from '../command.ts';
 import { createOrReplace, documentOptions, noteWarnings, reportCreated } from '../create.ts';
 import { renderDecision } from '../decision.ts';
 import { namedFile, readDocument } from '../documents.ts';
+import { renderPreview } from '../preview.ts';
 import { waitForBlock } from '../wait.ts';
 
 export const createBlock = defineCommand({
@@ -15,16 +16,29 @@ export const createBlock = defineCommand({
       'aios create-block block.json --dry-run',
       'where it would go and why; stores nothing; exit code 5 when nowhere',
     ],
+    [
+      'aios create-block block.json --preview',
+      'every place it could have, with its score and what it would leave free on the node',
+    ],
   ],
   options: (parser) =>
     documentOptions(parser)
       .option('replace', { type: 'boolean', describe: 'Replace it when it exists' })
       .option('dry-run', { type: 'boolean', describe: 'Explain the placement, create nothing' })
+      .option('preview', {
+        type: 'boolean',
+        describe: 'Every place it could have and what each would leave free; creates nothing',
+      })
       .option('wait', { type: 'boolean', describe: 'Until its instances are ready' })
       .option('timeout', { type: 'string', default: '60s', describe: 'How long to wait' }),
   async run(args, context) {
     const timeoutMs = parseDurationMs(args.timeout);
     const document = await readDocument(context, namedFile(args));
+    if (args.preview) {
+      const preview = await context.client.previewBlock(document);
+      context.result(preview, () => renderPreview(preview, context));
+      return preview.places.length === 0 ? errorCodes.NO_CANDIDATE.exit : 0;
+    }
     if (args.dryRun) {
       const decision = await context.client.dryRunBlock(document);
       context.result(decision, () => renderDecision(decision, context));

@@ -1,9 +1,15 @@
 import { z } from 'zod';
-import type { ClusterSnapshot } from '../../sdk/cluster.ts';
+import type { ClusterSnapshot, NodeSnapshot } from '../../sdk/cluster.ts';
+import { columns } from '../../sdk/columns.ts';
 import { definePolicy } from '../../sdk/policy.ts';
 
-const freeMemoryBytes = ({ nodes }: ClusterSnapshot): number =>
-  nodes.reduce((sum, { healthy, free }) => sum + (healthy ? free.memoryBytes : 0), 0);
+const freeColumns = columns(({ healthy, free }: NodeSnapshot) => (healthy ? free.memoryBytes : 0));
+
+function freeMemoryBytes({ nodes }: ClusterSnapshot): number {
+  let sum = 0;
+  for (const column of freeColumns(nodes)) for (const bytes of column) sum += bytes;
+  return sum;
+}
 
 /** The default: every cluster that passed the filter is scored, and the best plan wins. */
 export default definePolicy({
@@ -27,6 +33,8 @@ export default definePolicy({
       );
       return { clusterId: best?.clusterId ?? '' };
     }
+    const [only, ...others] = input.clusters;
+    if (only && others.length === 0) return { clusters: [only.id] };
     const ranked = input.clusters
       .map((cluster) => ({ id: cluster.id, freeBytes: freeMemoryBytes(cluster) }))
       .sort((a, b) => b.freeBytes - a.freeBytes || (a.id < b.id ? -1 : 1))

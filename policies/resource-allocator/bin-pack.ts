@@ -1,29 +1,46 @@
 import { z } from 'zod';
 import type { NodeSnapshot } from '../../sdk/cluster.ts';
-import { memoFrozen } from '../../sdk/memo.ts';
+import { columns } from '../../sdk/columns.ts';
 import { definePolicy } from '../../sdk/policy.ts';
 import type { ResourceAmounts } from '../../sdk/spec/common.ts';
 import { allocate, allocatorParameters } from '../support/allocate.ts';
 
-const total = memoFrozen((amounts: readonly { readonly memoryBytes: number }[]) => {
+const gpuBytes = (gpus: readonly { readonly memoryBytes: number }[]): number => {
   let bytes = 0;
-  for (const { memoryBytes } of amounts) bytes += memoryBytes;
+  for (const { memoryBytes } of gpus) bytes += memoryBytes;
   return bytes;
-});
+};
 
-/** The share of what is left on the node that one instance takes, over the amounts it asks for: 1 fills it exactly. */
-function filled({ free }: NodeSnapshot, wanted: ResourceAmounts): number {
-  let asked = 0;
-  let shares = 0;
-  const add = (needed: number, left: number): void => {
-    if (needed === 0) return;
-    asked += 1;
-    shares += needed / left;
+const none = new Float64Array();
+const freeColumns = columns(
+  (node: NodeSnapshot) => node.free.memoryBytes,
+  (node) => node.free.cpuCores,
+  (node) => gpuBytes(node.free.gpus),
+);
+
+/** The share of what is left on a node that one instance takes, over the amounts it asks for: 1 fills it exactly. */
+function filling(wanted: ResourceAmounts) {
+  const memory = wanted.memoryBytes;
+  const cores = wanted.cpuCores;
+  const gpu = gpuBytes(wanted.gpus);
+  const asked = Number(memory > 0) + Number(cores > 0) + Number(gpu > 0);
+  const each = 1 / Math.max(1, asked);
+  const share = (freeMemory: number, freeCores: number, freeGpu: number): number =>
+    each *
+    ((memory > 0 ? memory / freeMemory : 0) +
+      (cores > 0 ? cores / freeCores : 0) +
+      (gpu > 0 ? gpu / freeGpu : 0));
+  return {
+    rank: ({ free }: NodeSnapshot) => share(free.memoryBytes, free.cpuCores, gpuBytes(free.gpus)),
+    rankAll(nodes: readonly NodeSnapshot[]): number[] {
+      const [memories = none, coresFree = none, gpus = none] = freeColumns(nodes);
+      const scores: number[] = [];
+      for (let at = 0; at < nodes.length; at += 1) {
+        scores.push(share(memories[at] as number, coresFree[at] as number, gpus[at] as number));
+      }
+      return scores;
+    },
   };
-  add(wanted.memoryBytes, free.memoryBytes);
-  add(wanted.cpuCores, free.cpuCores);
-  if (wanted.gpus.length > 0) add(total(wanted.gpus), total(free.gpus));
-  return shares / Math.max(1, asked);
 }
 
 /** The default: use it unless instances must be apart or the machines' real load matters. */
@@ -35,6 +52,8 @@ export default definePolicy({
     'Fills the fullest node that fits, so that large nodes stay free for large blocks. Choose it to use few machines.',
   parameters: allocatorParameters,
   settings: z.strictObject({}),
-  evaluate: (input, { parameters }) =>
-    allocate(input, parameters, (node) => filled(node, input.block.resources)),
+  evaluate(input, { parameters }) {
+    const { rank, rankAll } = filling(input.block.resources);
+    return allocate(input, parameters, rank, rankAll);
+  },
 });

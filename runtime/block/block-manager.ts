@@ -1,72 +1,27 @@
-import type { BlockStatus } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { ClusterBackend } from '../cluster/backend.ts';
-import type { InstanceDirectory } from '../control-plane.ts';
-import type { BlockReading, Inventory, RequestRecorder } from '../metrics/index.ts';
-import type { Placement } from '../placement/placement.ts';
-import type { PolicyHost } from '../policy/host.ts';
-import { type Documents, notFound } from '../registry/index.ts';
-import type { Change, Store } from '../store/index.ts';
+import { notFound } from '../registry/index.ts';
+import type { Change } from '../store/index.ts';
 import { blockReadings } from './block-readings.ts';
-import { BlockReconciler, type ReconcilerContext } from './block-reconciler.ts';
+import { BlockReconciler } from './block-reconciler.ts';
 import { blockStatus } from './block-status.ts';
-import { type Decisions, openDecisions } from './decisions.ts';
 import type { Instance } from './instance.ts';
 import { createInstanceDirectory } from './instance-directory.ts';
+import type { BlockManager, BlockManagerOptions } from './manager.ts';
+import type { ReconcilerContext } from './reconciler-context.ts';
 import { restoreInstances } from './restore.ts';
+import { watchedBlock } from './watched-block.ts';
 
-export interface BlockManagerOptions {
-  readonly store: Store;
-  readonly documents: Documents;
-  readonly placement: Placement;
-  readonly inventory: Inventory;
-  readonly policies: PolicyHost;
-  /** By `ClusterSpec.backend`. */
-  readonly backends: ReadonlyMap<string, ClusterBackend>;
-  /** Runs a task alone among everything that changes what is declared. */
-  readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
-  readonly orphanTimeoutMs: number;
-  /** Told of every request. */
-  readonly requests?: RequestRecorder;
-  readonly log: (line: string) => void;
-}
-
-/** All blocks: one reconciler each, woken by documents, processes and capacity. */
-export interface BlockManager {
-  readonly directory: InstanceDirectory;
-  readonly decisions: Decisions;
-  /** @throws {AiosError} NOT_FOUND */
-  status(tenant: string, blockId: string): Promise<BlockStatus>;
-  /** In id order. */
-  statuses(tenant: string): Promise<readonly BlockStatus[]>;
-  /** Of all tenants, for metrics. */
-  readings(): Promise<readonly BlockReading[]>;
-  isReady(tenant: string, blockId: string): boolean;
-  /** As last declared; none of a block that is not there. */
-  tagsOf(tenant: string, blockId: string): readonly string[];
-  /** Whether the instance is, or was not long ago, one of this tenant's blocks. */
-  hadInstance(tenant: string, instanceId: string): boolean;
-  /** Of an instance that is gone: the one that keeps logs of such. */
-  backendOfInstance(instanceId: string): ClusterBackend;
-  /** Resolves when a block whose deletion is stored is gone, with all its processes. */
-  whenGone(tenant: string, blockId: string): Promise<void>;
-  /** Capacity was added, or policies changed. */
-  retryPending(): void;
-  onChange(listener: (tenant: string, blockId: string) => void): () => void;
-  /** Ends every instance. Blocks stay declared. */
-  close(): Promise<void>;
-}
-
+const watchedKinds = ['block', 'block-deletion', 'block-scale', 'component', 'policy'] as const;
 const closeGraceMs = 3000;
 const livenessIntervalMs = 1000;
 
 const keyOf = (tenant: string, blockId: string): string => JSON.stringify([tenant, blockId]);
 
 export async function createBlockManager(options: BlockManagerOptions): Promise<BlockManager> {
-  const { store, documents, placement, inventory, policies, backends, log } = options;
+  const { store, documents, placement, inventory, policies, decisions, backends, log } = options;
   const blocks = new Map<string, BlockReconciler>();
   const listeners = new Set<(tenant: string, blockId: string) => void>();
-  const decisions = await openDecisions(store);
   let closed = false;
 
   function backendOf(tenant: string, clusterId: string): ClusterBackend {
@@ -86,9 +41,22 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
     }
   }
 
-  function retryPending(): void {
+  function retryPending(cause: 'room' | 'policies' = 'policies'): void {
     inventory.touch();
-    for (const block of blocks.values()) block.retry();
+    for (const block of blocks.values()) block.retry(cause);
+  }
+
+  function blockOfInstance(tenant: string, instanceId: string): BlockReconciler | undefined {
+    for (const block of blocks.values()) {
+      if (block.tenant === tenant && block.instances.some(({ id }) => id === instanceId))
+        return block;
+    }
+    return undefined;
+  }
+
+  async function evict(tenant: string, ids: readonly string[], by: string): Promise<void> {
+    log(`block '${by}' takes the place of ${ids.join(', ')}`);
+    await Promise.all(ids.map((id) => blockOfInstance(tenant, id)?.evict(id)));
   }
 
   const context: ReconcilerContext = {
@@ -102,8 +70,10 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       inventory.cluster(tenant, clusterId)?.spec.nodes.some(({ id }) => id === nodeId) ?? false,
     exclusive: options.exclusive,
     orphanTimeoutMs: options.orphanTimeoutMs,
+    ...(options.onFailure ? { onFailure: options.onFailure } : {}),
     log,
-    onCapacity: retryPending,
+    onCapacity: () => retryPending('room'),
+    evict,
     onChange(tenant, blockId) {
       const key = keyOf(tenant, blockId);
       if (blocks.get(key)?.gone) blocks.delete(key);
@@ -157,6 +127,8 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       retryPending();
     } else if (kind === 'component') {
       for (const block of blocks.values()) block.wake();
+    } else if (kind === 'block-scale') {
+      blocks.get(keyOf(tenant, id))?.wake();
     } else if (change.type === 'put') {
       ensure(tenant, id, 'create').wake();
     }
@@ -174,7 +146,7 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
   }
 
   await restore();
-  const stopWatch = store.watch(['block', 'block-deletion', 'component', 'policy'], onDocument);
+  const stopWatch = store.watch(watchedKinds, onDocument);
   let tickedAt = performance.now();
   const liveness = setInterval(() => {
     // A machine that slept has heard of nobody; that says nothing about them.
@@ -216,9 +188,22 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
     readings: () => blockReadings([...blocks.values()], backendOf),
     isReady(tenant, blockId) {
       const block = blocks.get(keyOf(tenant, blockId));
-      const wanted = block?.declared?.spec.minInstances;
+      const wanted = block?.declared?.wanted;
       return wanted !== undefined && (block?.routable.length ?? 0) >= Math.max(1, wanted);
     },
+    watched: (tenant, blockId) => watchedBlock(blocks.get(keyOf(tenant, blockId))),
+    allWatched: () => [...blocks.values()].flatMap((block) => watchedBlock(block) ?? []),
+    restartInstance(tenant, instanceId, reason) {
+      const instance = findInstance(instanceId);
+      if (!instance || instance.document.tenant !== tenant) return false;
+      instance.fail(reason);
+      return true;
+    },
+    reassign: async (tenant, instanceId, reason) =>
+      (await blockOfInstance(tenant, instanceId)?.reassign(instanceId, reason)) ?? false,
+    priorityOf: (tenant, blockId) =>
+      blocks.get(keyOf(tenant, blockId))?.declared?.spec.priority ?? 0,
+    startedAtMs: (_, instanceId) => findInstance(instanceId)?.document.createdAtMs ?? 0,
     tagsOf: (tenant, blockId) => blocks.get(keyOf(tenant, blockId))?.declared?.spec.tags ?? [],
     backendOfInstance(instanceId) {
       const document = findInstance(instanceId)?.document;

@@ -2,33 +2,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decision } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { InstanceProcess } from '../cluster/backend.ts';
-import type { PolicyHost } from '../policy/host.ts';
-import type { Documents } from '../registry/index.ts';
 import { Alarm } from './alarm.ts';
-import { backoffMs, healthyAfterMs } from './backoff.ts';
-import { type Declared, readDeclared, useSiteOf } from './declared.ts';
-import { Instance } from './instance.ts';
-import { type InstanceDocument, instanceKey } from './instance-document.ts';
-import { bootOf, type PlacingContext, placeInstances } from './place-instances.ts';
+import { type Declared, readDeclared } from './declared.ts';
+import { Failures } from './failures.ts';
+import { forgetBlock } from './forget-block.ts';
+import type { Instance } from './instance.ts';
+import type { InstanceDocument } from './instance-document.ts';
+import { InstanceSet, stopGraceMs } from './instance-set.ts';
+import { moveInstances } from './move-instances.ts';
+import { Orders } from './orders.ts';
+import {
+  bootOf,
+  type PlacingOutcome,
+  type PlacingRequest,
+  placeInstances,
+} from './place-instances.ts';
+import type { ReconcilerContext } from './reconciler-context.ts';
+import { retireSuperfluous } from './superfluous.ts';
+import { Waiting } from './waiting.ts';
 import type { Workload } from './workload.ts';
 
-export interface ReconcilerContext extends PlacingContext {
-  readonly documents: Documents;
-  readonly policies: Pick<PolicyHost, 'forget'>;
-  readonly orphanTimeoutMs: number;
-  readonly log: (line: string) => void;
-  /** Something that others can see has changed. */
-  readonly onChange: (tenant: string, blockId: string) => void;
-  /** Capacity was given back: blocks that wait for some should try again. */
-  readonly onCapacity: () => void;
-}
-
-const stopGraceMs = 5000;
-const failedGraceMs = 2000;
-const drainMs = 10_000;
-/** A block that waits for capacity asks again at this interval, and this soon after capacity changed. */
-const pendingRetryMs = 5000;
-const capacityRetryMs = 250;
+/** A block that waits for room asks again this long after its last try, when what it went by has changed. */
+const changeRetryMs = 250;
 const faultRetryMs = 1000;
 
 /**
@@ -39,19 +34,17 @@ export class BlockReconciler {
   readonly tenant: string;
   readonly blockId: string;
   readonly #context: ReconcilerContext;
-  readonly #instances = new Map<string, Instance>();
+  readonly #set: InstanceSet;
   #declared: Declared | undefined;
   #pendingReason: string | undefined;
-  #lastFailure: string | undefined;
   #decisionId: string | undefined;
   #lastRefusal: string | undefined;
-  /** Restart counts of places that failed and are to be filled again. */
-  readonly #vacated: number[] = [];
-  #failures = 0;
+  readonly #failures = new Failures();
   #reason: Decision['reason'];
-  #notBefore = 0;
   #triedAt = Number.NEGATIVE_INFINITY;
   #placing = false;
+  readonly #waiting: Waiting;
+  readonly #orders = new Orders();
   readonly #alarm = new Alarm(() => this.wake());
   #running: Promise<void> | undefined;
   #again = false;
@@ -68,6 +61,15 @@ export class BlockReconciler {
     this.blockId = blockId;
     this.#reason = reason;
     this.#context = context;
+    this.#waiting = new Waiting(context.placement);
+    this.#set = new InstanceSet({
+      ...{ context, tenant },
+      onChange: () => {
+        context.onChange(tenant, blockId);
+        this.wake();
+      },
+      onEnded: (instanceId) => this.#orders.ended(instanceId),
+    });
   }
 
   /** The block as it was when it was last looked at. */
@@ -76,7 +78,7 @@ export class BlockReconciler {
   }
 
   get instances(): readonly Instance[] {
-    return [...this.#instances.values()];
+    return this.#set.all;
   }
 
   get routable(): readonly Instance[] {
@@ -91,7 +93,12 @@ export class BlockReconciler {
   /** Why fewer instances are ready than asked for, for people. */
   get reason(): string | undefined {
     const own = this.instances.find(({ lastError }) => lastError !== undefined)?.lastError;
-    return this.#pendingReason ?? own ?? this.#lastFailure;
+    return this.#pendingReason ?? own ?? this.#failures.message;
+  }
+
+  /** There is no room for what is missing. */
+  get waits(): boolean {
+    return this.#pendingReason !== undefined && !this.#placing;
   }
 
   get decisionId(): string | undefined {
@@ -106,16 +113,33 @@ export class BlockReconciler {
     this.#running ??= Promise.resolve().then(() => this.#run());
   }
 
-  /** Capacity or policies changed: a block that waits for a place tries again soon. */
-  retry(): void {
-    // One that is looking for a place now may have looked before this change.
-    if (this.#pendingReason === undefined && !this.#placing) return;
-    this.#alarm.in(Math.max(0, this.#triedAt + capacityRetryMs - performance.now()));
+  /** Room was given back, measured values or policies changed: a block that waits tries again if that may help it. */
+  retry(cause: 'room' | 'policies'): void {
+    if (cause === 'policies') this.#waiting.forget();
+    // One that is looking for a place now finds out at the end that it looked too early.
+    if (this.#pendingReason === undefined || this.#placing || !this.#waiting.isOver) return;
+    this.#alarm.in(Math.max(0, this.#triedAt + changeRetryMs - performance.now()));
+  }
+
+  /** Ends an instance for another block; this one looks for a new place. @returns resolves when it is gone */
+  evict(instanceId: string): Promise<void> {
+    if (!this.#set.has(instanceId)) return Promise.resolve();
+    const ended = this.#orders.evict(instanceId);
+    this.wake();
+    return ended;
+  }
+
+  /** Has an instance elsewhere: the new one first, then the old one goes. @returns false: it stays where it is */
+  reassign(instanceId: string, reason: string): Promise<boolean> {
+    if (this.#closed || !this.#set.has(instanceId)) return Promise.resolve(false);
+    const moved = this.#orders.move(instanceId, reason);
+    this.wake();
+    return moved;
   }
 
   /** Takes an instance of before the restart. */
   adopt(document: InstanceDocument, process: InstanceProcess): void {
-    this.#track(document).reachable(process);
+    this.#set.track(document).reachable(process);
   }
 
   /** Ends every instance and forgets them; the block's document stays. */
@@ -125,7 +149,7 @@ export class BlockReconciler {
     // A stop that runs beside a start makes the start give up, so the pass under way ends soon.
     await Promise.all(this.instances.map((instance) => instance.stop(graceMs)));
     await this.#running;
-    await this.#end(this.instances, graceMs);
+    await this.#set.end(this.instances, graceMs);
   }
 
   async #run(): Promise<void> {
@@ -147,155 +171,128 @@ export class BlockReconciler {
   }
 
   async #pass(): Promise<void> {
+    await this.#makeRoom();
     await this.#replaceFailed();
     const { store, documents } = this.#context;
     const declared = await readDeclared(store, documents, this.tenant, this.blockId);
+    // Whoever changes the block means it to be tried at once.
+    if (declared && declared.revision !== this.#declared?.revision) this.#failures.tryNow();
     this.#declared = declared ?? this.#declared;
     if (!declared || declared.leaving) {
       await this.#depart();
       return;
     }
-    await this.#rememberProcesses();
-    const { spec, workload } = declared;
+    await this.#set.remember();
+    const { wanted, workload } = declared;
     if (!workload) {
       this.#pendingReason = declared.problem;
       return;
     }
-    await this.#removeSuperfluous(spec.minInstances, workload);
-    const missing = spec.minInstances - this.#instances.size;
+    await retireSuperfluous(this.#set, this.#settled, declared, workload);
+    await moveInstances({
+      ...{ set: this.#set, orders: this.#orders, decisions: this.#context.decisions },
+      find: (what) => this.#find(what, declared, workload),
+      start: (outcome) => this.#start(outcome, workload),
+    });
+    const missing = wanted - this.#settled.length;
     if (missing <= 0) {
       this.#pendingReason = undefined;
+      this.#waiting.forget();
       return;
     }
-    const waitMs = this.#notBefore - performance.now();
-    if (waitMs > 0) this.#alarm.in(waitMs);
-    else await this.#place(missing, declared, workload);
+    const { waitMs } = this.#failures;
+    if (waitMs > 0) return this.#alarm.in(waitMs);
+    const asked = JSON.stringify([declared.revision, workload.hash, missing, declared.policies]);
+    if (this.#waiting.isAbout(asked) && !this.#waiting.isOver) return;
+    await this.#place(missing, asked, declared, workload);
+  }
+
+  /** Those that are to stay: without the ones that stand beside the instance whose place they are to take. */
+  get #settled(): readonly Instance[] {
+    const { successors } = this.#orders;
+    return this.instances.filter(({ id }) => !successors.has(id));
+  }
+
+  /** Ends instances whose place a block of higher priority has. */
+  async #makeRoom(): Promise<void> {
+    const evicted = this.#orders.evicted.flatMap((id) => this.#set.get(id) ?? []);
+    if (evicted.length === 0) return;
+    this.#reason = 'preempt';
+    this.#failures.message = 'its place was taken by a block of higher priority';
+    await this.#set.retire(evicted);
   }
 
   /** Ends instances that failed, gives back what they held, and decides when to try again. */
   async #replaceFailed(): Promise<void> {
-    const failed = this.instances.filter(({ state }) => state === 'failed');
+    const failed = await this.#set.endFailed(this.#orders.successors);
     if (failed.length === 0) return;
-    await this.#end(failed, failedGraceMs);
-    for (const instance of failed) {
-      this.#lastFailure = instance.lastError;
-      this.#context.log(`block '${this.blockId}': ${instance.lastError ?? 'an instance failed'}`);
-      this.#vacated.push(instance.document.restarts + 1);
+    for (const { lastError } of failed) {
+      this.#context.log(`block '${this.blockId}': ${lastError ?? 'an instance failed'}`);
     }
-    const wasHealthy = failed.some(({ readyForMs }) => readyForMs >= healthyAfterMs);
-    this.#failures = wasHealthy ? 1 : this.#failures + 1;
-    this.#notBefore = performance.now() + backoffMs(this.#failures);
+    await this.#failures.add(failed, (count) =>
+      this.#context.onFailure?.(this.tenant, failed[0], count),
+    );
     this.#reason = 'heal';
   }
 
   async #depart(): Promise<void> {
-    await this.#end(this.instances, stopGraceMs);
-    const { store, policies, exclusive } = this.#context;
-    const key = { tenant: this.tenant, id: this.blockId };
-    await policies.forget(this.tenant, useSiteOf(this.blockId));
-    // Alone: a second deletion, or a new block of this name, comes wholly before or wholly after.
-    await exclusive(async () => {
-      await store.commit([
-        { ...key, kind: 'block', type: 'delete' },
-        { ...key, kind: 'block-deletion', type: 'delete' },
-      ]);
+    await this.#set.end(this.instances, stopGraceMs);
+    await forgetBlock(this.#context, this.tenant, this.blockId, () => {
       this.#gone = true;
     });
   }
 
-  /** Too many, or running what the block was before it was replaced: one at a time, and only while the others serve. */
-  async #removeSuperfluous(wanted: number, workload: Workload): Promise<void> {
-    const surplus = this.instances.length - wanted;
-    if (surplus > 0) {
-      const leastUsed = [...this.instances].sort((a, b) => a.outstanding - b.outstanding);
-      await this.#retire(leastUsed.slice(0, surplus));
-    }
-    const outdated = this.instances.filter((i) => i.document.workloadHash !== workload.hash);
-    const others = this.instances.filter((instance) => !outdated.includes(instance));
-    const [next] = outdated;
-    if (next && others.every(({ state }) => state === 'ready')) await this.#retire([next]);
-  }
-
-  /** Writes down how to find processes again, for whoever comes after this control plane. */
-  async #rememberProcesses(): Promise<void> {
-    for (const instance of this.instances) {
-      const { process, document } = instance;
-      if (!process || document.process) continue;
-      const value = { ...document, process };
-      await this.#context.store.commit([
-        { ...instanceKey(this.tenant, document.id), type: 'put', value },
-      ]);
-      instance.remembered(value);
-    }
-  }
-
-  async #place(count: number, declared: Declared, workload: Workload): Promise<void> {
+  async #find(
+    what: Pick<PlacingRequest, 'count' | 'restarts' | 'reason' | 'reassigned'>,
+    { spec, policies, resources }: Declared,
+    { hash, workload: { type } }: Workload,
+  ): Promise<PlacingOutcome> {
     this.#triedAt = performance.now();
     this.#placing = true;
-    const { decision, created } = await placeInstances(this.#context, {
-      tenant: this.tenant,
-      spec: declared.spec,
-      policies: declared.policies,
-      resources: declared.resources,
+    return placeInstances(this.#context, {
+      ...{ ...what, tenant: this.tenant, spec, policies, resources },
       present: this.instances.map(({ document }) => document),
-      count,
-      restarts: this.#vacated,
-      reason: this.#instances.size > 0 && this.#reason !== 'heal' ? 'scale' : this.#reason,
-      workloadHash: workload.hash,
-      workload: workload.workload.type,
-      isClosed: () => this.#closed,
+      ...{ workloadHash: hash, workload: type, isClosed: () => this.#closed },
     }).finally(() => {
       this.#placing = false;
     });
+  }
+
+  async #place(
+    count: number,
+    asked: string,
+    declared: Declared,
+    workload: Workload,
+  ): Promise<void> {
+    const refills = this.#reason === 'heal' || this.#reason === 'preempt';
+    const reason = this.instances.length > 0 && !refills ? 'scale' : this.#reason;
+    const what = { count, restarts: this.#failures.vacated, reason };
+    const { decision, created, refusal } = await this.#find(what, declared, workload);
     if (!created) {
       this.#pendingReason = decision.message;
-      this.#alarm.in(pendingRetryMs);
-      // The same refusal every few seconds says nothing new.
+      if (refusal) this.#waiting.refused(asked, refusal);
+      // What changed while policies were asked, they may not have seen.
+      if (this.#waiting.isOver) this.#alarm.in(changeRetryMs);
+      // The same refusal again says nothing new.
       if (this.#lastRefusal === decision.message) return;
-      await this.#context.store.commit(this.#context.decisions.record(decision));
+      this.#context.decisions.record(decision);
       this.#lastRefusal = decision.message;
       this.#decisionId = decision.id;
       return;
     }
-    this.#vacated.splice(0, created.length);
+    this.#failures.filled(created.length);
     this.#pendingReason = undefined;
+    this.#waiting.forget();
     this.#lastRefusal = undefined;
+    this.#start({ decision, created }, workload);
+  }
+
+  #start({ decision, created = [] }: PlacingOutcome, workload: Workload): void {
     this.#decisionId = decision.id;
     for (const document of created) {
       // Not awaited: becoming ready may take long, and is heard of.
-      void this.#track(document).begin(bootOf(document, workload, this.#context.orphanTimeoutMs));
+      const boot = bootOf(document, workload, this.#context.orphanTimeoutMs);
+      void this.#set.track(document).begin(boot);
     }
-  }
-
-  #track(document: InstanceDocument): Instance {
-    const instance = new Instance({
-      document,
-      backend: this.#context.backendOf(this.tenant, document.clusterId),
-      onChange: () => {
-        this.#context.onChange(this.tenant, this.blockId);
-        this.wake();
-      },
-    });
-    this.#instances.set(document.id, instance);
-    return instance;
-  }
-
-  async #retire(instances: readonly Instance[]): Promise<void> {
-    await Promise.all(instances.map((instance) => instance.drain(drainMs)));
-    await this.#end(instances, stopGraceMs);
-  }
-
-  /** Process first, then document, then promise: at no time does a process run that nobody accounts for. */
-  async #end(instances: readonly Instance[], graceMs: number): Promise<void> {
-    if (instances.length === 0) return;
-    await Promise.all(instances.map((instance) => instance.stop(graceMs)));
-    await this.#context.store.commit(
-      instances.map(({ id }) => ({ ...instanceKey(this.tenant, id), type: 'delete' as const })),
-    );
-    for (const { id } of instances) {
-      this.#instances.delete(id);
-      this.#context.placement.ledgerOf(this.tenant).release(id);
-    }
-    this.#context.onCapacity();
   }
 }

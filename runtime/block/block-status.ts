@@ -48,7 +48,7 @@ export async function blockStatus(
 ): Promise<BlockStatus | undefined> {
   const { declared, instances, reason, decisionId } = block;
   if (!declared) return undefined;
-  const state = stateOf(block, declared.spec.minInstances);
+  const state = stateOf(block, declared.wanted);
   const statuses = await Promise.all(
     instances.map((instance) =>
       instanceStatus(instance, backendOf(block.tenant, instance.document.clusterId)),

@@ -1,3 +1,4 @@
+import type { ScaleStatus } from '../../sdk/client/control.ts';
 import type { BlockSpec } from '../../sdk/spec/block.ts';
 import type { PolicyReference, ResourceAmounts } from '../../sdk/spec/common.ts';
 import { resolveResources } from '../../sdk/spec/index.ts';
@@ -13,12 +14,29 @@ export interface Declared {
   readonly policies: Readonly<Record<string, PolicyReference>>;
   /** Of one instance; absent where the documents do not say: placing it explains which amount is missing. */
   readonly resources?: ResourceAmounts;
+  /** Instances it should have: what was asked for, within its limits. */
+  readonly wanted: number;
+  /** Who asked for as many, and which instances go first where there are too many. */
+  readonly scale?: BlockScale;
   /** It was deleted, and goes when its instances are gone. */
   readonly leaving: boolean;
   readonly workload?: Workload;
   /** Why there is no workload. */
   readonly problem?: string;
 }
+
+/** How many instances were asked for; kept until the block is deleted. */
+export interface BlockScale {
+  readonly instances: number;
+  readonly by: ScaleStatus['by'];
+  readonly remove?: readonly string[];
+}
+
+/** The document's limits hold whatever was asked for: they may have changed since. */
+export const wantedInstances = (
+  { minInstances, maxInstances }: Pick<BlockSpec, 'minInstances' | 'maxInstances'>,
+  asked: number | undefined,
+): number => Math.max(minInstances, Math.min(maxInstances, asked ?? minInstances));
 
 /** Names the block where its policies are asked: what they keep is kept under it. */
 export const useSiteOf = (blockId: string): string => `block/${blockId}`;
@@ -34,6 +52,7 @@ export async function readDeclared(
   if (!document) return undefined;
   const { value: spec, revision } = document;
   const deletion = await store.get({ tenant, kind: 'block-deletion', id: blockId });
+  const scale = (await store.get<BlockScale>({ tenant, kind: 'block-scale', id: blockId }))?.value;
   const component = (await documents.get(tenant, 'component', spec.componentUri))?.value;
   const workload = component && resolveWorkload(spec, component);
   const problem = component
@@ -44,7 +63,18 @@ export async function readDeclared(
   return {
     ...{ spec, revision, policies },
     ...(resources ? { resources } : {}),
+    wanted: wantedInstances(spec, scale?.instances),
+    ...(scale ? { scale } : {}),
     leaving: deletion !== undefined,
     ...(workload ? { workload } : { problem }),
   };
+}
+
+/** In the order in which instances go when there are too many: those named, then the least used. */
+export function firstToGo<T extends { readonly id: string; readonly outstanding: number }>(
+  instances: readonly T[],
+  named: readonly string[] = [],
+): readonly T[] {
+  const rank = ({ id }: T): number => (named.includes(id) ? 0 : 1);
+  return [...instances].sort((a, b) => rank(a) - rank(b) || a.outstanding - b.outstanding);
 }

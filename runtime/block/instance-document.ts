@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { PlannedInstance } from '../../sdk/client/api.ts';
 import type { InstanceProcess } from '../cluster/backend.ts';
+import type { Store } from '../store/index.ts';
 
 /**
  * What the store knows of an instance: written with its promise, before its process is started; removed when its
@@ -26,6 +27,22 @@ export interface InstanceDocument {
 
 export const instanceKey = (tenant: string, id: string) =>
   ({ tenant, kind: 'instance', id }) as const;
+
+/** Writes down how to find the process again. */
+export async function rememberProcess(
+  store: Store,
+  instance: {
+    readonly document: InstanceDocument;
+    readonly process: InstanceProcess | undefined;
+    remembered(document: InstanceDocument): void;
+  },
+): Promise<void> {
+  const { process, document } = instance;
+  if (!process || document.process) return;
+  const value = { ...document, process };
+  await store.commit([{ ...instanceKey(document.tenant, document.id), type: 'put', value }]);
+  instance.remembered(value);
+}
 
 const suffixLetters = '0123456789abcdefghijklmnopqrstuvwxyz';
 

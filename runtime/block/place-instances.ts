@@ -3,26 +3,29 @@ import { AiosError, PlacementError } from '../../sdk/errors.ts';
 import type { BlockSpec } from '../../sdk/spec/block.ts';
 import type { PolicyReference, ResourceAmounts } from '../../sdk/spec/common.ts';
 import type { ClusterBackend, InstanceStart, WorkloadType } from '../cluster/backend.ts';
-import type { Placement } from '../placement/placement.ts';
+import type { DecisionLog } from '../decision/index.ts';
+import type { Placement, PlacementRequest } from '../placement/placement.ts';
 import type { Operation, Store } from '../store/index.ts';
-import type { Decisions } from './decisions.ts';
 import {
   type InstanceDocument,
   instanceKey,
   newInstanceId,
   newSecret,
 } from './instance-document.ts';
+import type { Refusal } from './waiting.ts';
 import type { Workload } from './workload.ts';
 
 export interface PlacingContext {
   readonly store: Store;
   readonly placement: Placement;
-  readonly decisions: Decisions;
+  readonly decisions: DecisionLog;
   /** Runs alone among everything that changes what is declared. */
   readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
   /** @throws {AiosError} NOT_FOUND - the cluster is gone */
   readonly backendOf: (tenant: string, clusterId: string) => ClusterBackend;
   readonly hasNode: (tenant: string, clusterId: string, nodeId: string) => boolean;
+  /** Ends instances of other blocks, which make room for one; resolves when they are gone. */
+  readonly evict: (tenant: string, instanceIds: readonly string[], by: string) => Promise<void>;
 }
 
 export interface PlacingRequest {
@@ -36,6 +39,7 @@ export interface PlacingRequest {
   /** Restart counts of the places to be filled, as far as they were filled before. */
   readonly restarts: readonly number[];
   readonly reason: Decision['reason'];
+  readonly reassigned?: PlacementRequest['reassigned'];
   readonly workloadHash: string;
   readonly workload: WorkloadType;
   readonly isClosed: () => boolean;
@@ -49,7 +53,7 @@ async function keepPromise(
   reservationId: string,
   isClosed: () => boolean,
 ): Promise<void> {
-  const { store, decisions, placement, hasNode } = context;
+  const { decisions, placement, hasNode } = context;
   const ledger = placement.ledgerOf(decision.tenant);
   try {
     if (isClosed()) throw new AiosError('CLOSED', 'The control plane is shutting down.');
@@ -70,7 +74,7 @@ async function keepPromise(
         ifRevision: 0,
       }),
     );
-    await store.commit([...puts, ...decisions.record(decision)]);
+    await decisions.recordNow(decision, puts);
   } catch (error) {
     ledger.cancel(reservationId);
     for (const { id } of created) ledger.release(id);
@@ -78,43 +82,51 @@ async function keepPromise(
   }
 }
 
+/** The documents of what is to be started now; without them the decision says why there is no place. */
+export interface PlacingOutcome {
+  readonly decision: Decision;
+  readonly created?: readonly InstanceDocument[];
+  readonly refusal?: Refusal;
+}
+
 /**
- * Places instances and writes the promise down: exactly the plan that was scored and reserved.
- *
- * @returns the documents of what is to be started now; without them the decision says why there is no place
+ * Places instances and writes the promise down: exactly the plan that was scored and reserved. Whoever's place
+ * they take has ended before they are committed.
  */
 export async function placeInstances(
   context: PlacingContext,
   request: PlacingRequest,
-): Promise<{ readonly decision: Decision; readonly created?: readonly InstanceDocument[] }> {
-  const { tenant, spec, count, present } = request;
+): Promise<PlacingOutcome> {
+  const { tenant, spec, count, present, reassigned } = request;
   const [neighbour] = present;
-  const { decision, reservationId } = await context.placement.place(
-    {
+  const asked: PlacementRequest = {
+    tenant,
+    block: {
+      id: spec.id,
+      componentUri: spec.componentUri,
       tenant,
-      block: {
-        id: spec.id,
-        componentUri: spec.componentUri,
-        tenant,
-        minInstances: spec.minInstances,
-        maxInstances: spec.maxInstances,
-        tags: spec.tags,
-        instances: present.map(({ id, clusterId, nodeId }) => ({ id, clusterId, nodeId })),
-        ...(request.resources ? { resources: request.resources } : {}),
-        ...(spec.priority === undefined ? {} : { priority: spec.priority }),
-        ...(spec.placement ? { placement: spec.placement } : {}),
-      },
-      policies: request.policies,
-      instances: count,
-      instanceIds: Array.from({ length: count }, () => newInstanceId(spec.id)),
-      reason: request.reason,
-      workload: request.workload,
-      ...(neighbour ? { onlyClusterId: neighbour.clusterId } : {}),
+      minInstances: spec.minInstances,
+      maxInstances: spec.maxInstances,
+      tags: spec.tags,
+      instances: present.map(({ id, clusterId, nodeId }) => ({ id, clusterId, nodeId })),
+      ...(request.resources ? { resources: request.resources } : {}),
+      ...(spec.priority === undefined ? {} : { priority: spec.priority }),
+      ...(spec.placement ? { placement: spec.placement } : {}),
     },
-    { reserve: true },
-  );
+    policies: request.policies,
+    instances: count,
+    instanceIds: Array.from({ length: count }, () => newInstanceId(spec.id)),
+    reason: request.reason,
+    workload: request.workload,
+    ...(neighbour ? { onlyClusterId: neighbour.clusterId } : {}),
+    ...(reassigned ? { reassigned } : {}),
+  };
+  const placed = await context.placement.place(asked, { reserve: true });
+  const { decision, reservationId, preempted = [], awaited } = placed;
   const plan = decision.plan;
-  if (reservationId === undefined || !plan) return { decision };
+  if (reservationId === undefined || !plan) {
+    return { decision, refusal: { request: asked, awaited } };
+  }
   const created = plan.instances.map(
     (planned, index): InstanceDocument => ({
       id: planned.instanceId,
@@ -129,6 +141,12 @@ export async function placeInstances(
       createdAtMs: Date.now(),
     }),
   );
+  try {
+    if (preempted.length > 0) await context.evict(tenant, preempted, spec.id);
+  } catch (error) {
+    context.placement.ledgerOf(tenant).cancel(reservationId);
+    throw error;
+  }
   await context.exclusive(() =>
     keepPromise(context, created, decision, reservationId, request.isClosed),
   );

@@ -9,6 +9,13 @@ export class ClusterAccount {
   #journal: string[] = [];
   #forgotten = 0;
 
+  #room = 0;
+
+  /** Grows when anything was given back or declared: only then can something fit that did not. */
+  get roomRevision(): number {
+    return this.#room;
+  }
+
   /** Grows with every change of any node. */
   get revision(): number {
     return this.#forgotten + this.#journal.length;
@@ -23,7 +30,10 @@ export class ClusterAccount {
   node(id: string): NodeAccount {
     const known = this.#nodes.get(id);
     if (known) return known;
-    const opened = new NodeAccount(() => this.#note(id));
+    const opened = new NodeAccount((grew) => {
+      if (grew) this.#room += 1;
+      this.#note(id);
+    });
     this.#nodes.set(id, opened);
     return opened;
   }

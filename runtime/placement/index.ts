@@ -3,7 +3,16 @@
  *
  * @module
  */
+
 export { createPlacement } from './create-placement.ts';
-export { type ClusterFilter, checkFilter, compileFilter } from './filter/index.ts';
+export {
+  type ClusterFilter,
+  checkEntityFilter,
+  checkFilter,
+  compileEntityFilter,
+  compileFilter,
+  type EntitySubject,
+} from './filter/index.ts';
 export { createLedger } from './ledger.ts';
 export * from './placement.ts';
+export { type PlacementContext, type PolicyRows, recomputeCandidates } from './recompute.ts';

@@ -31,10 +31,10 @@ export class NodeAccount {
   #microcores = 0;
   #instances = 0;
   readonly #devices = new Map<number, DeviceAccount>();
-  readonly #onChange: () => void;
+  readonly #onChange: (grew: boolean) => void;
 
   /** @param onChange - after every change: what was derived from the account holds no more */
-  constructor(onChange: () => void = () => undefined) {
+  constructor(onChange: (grew: boolean) => void = () => undefined) {
     this.#onChange = onChange;
   }
 
@@ -48,7 +48,7 @@ export class NodeAccount {
       microcores: toMicrocores(spec.cpuCores),
       gpus: spec.gpus.map((gpu) => gpu.memoryBytes),
     };
-    this.#onChange();
+    this.#onChange(true);
   }
 
   /** Neither declared nor promised: nothing is lost with it. */
@@ -78,6 +78,17 @@ export class NodeAccount {
         memoryBytes: this.device(index).freeMemoryBytes,
       })),
     };
+  }
+
+  /** The same promises in an account of its own: to try what would be if some were given back. */
+  clone(): NodeAccount {
+    const copy = new NodeAccount();
+    copy.#capacity = this.#capacity;
+    copy.#memoryBytes = this.#memoryBytes;
+    copy.#microcores = this.#microcores;
+    copy.#instances = this.#instances;
+    for (const [index, device] of this.#devices) copy.#devices.set(index, { ...device });
+    return copy;
   }
 
   /** @returns the first amount that one more instance would take too much of */
@@ -136,6 +147,6 @@ export class NodeAccount {
       device.exclusiveHolders += exclusive ? sign : 0;
       this.#devices.set(index, device);
     }
-    this.#onChange();
+    this.#onChange(sign < 0);
   }
 }

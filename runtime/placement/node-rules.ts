@@ -2,47 +2,42 @@ import type { NodeSnapshot, Taint } from '../../sdk/cluster.ts';
 import { type Misfit, misfit } from '../../sdk/fit.ts';
 import type { BlockView } from '../../sdk/hooks.ts';
 import { memoFrozen } from '../../sdk/memo.ts';
-import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { PlacementRules, ResourceAmounts } from '../../sdk/spec/common.ts';
 import { deepFreeze } from '../policy/index.ts';
 import { compileNodeFilter, type NodeFilter } from './filter/index.ts';
-import { createNeighbourRules, type NeighbourRules, type PlacedBlock } from './neighbours.ts';
 
-/** What the platform asks of a node before any policy does. */
+/** What the platform asks of a node before any policy does, as far as the node alone answers it. */
 export interface NodeRules {
-  /** The first rule that a node breaks, and the value seen. */
-  refuse(node: NodeSnapshot): Misfit | undefined;
-  /** The node as policies see it: with the devices that the block may have. The same object while nothing changes. */
-  view(node: NodeSnapshot): NodeSnapshot;
-  /** −1 to 1 by node id, from preferred affinities; nothing where the block has none. */
-  preferences(nodes: readonly NodeSnapshot[]): Readonly<Record<string, number>> | undefined;
+  /** The node as policies see it, with the devices that the block may have; or the first rule that it breaks. */
+  judge(node: NodeSnapshot): NodeSnapshot | Misfit;
+  /** The rules of `judge` but for the amounts: nothing for a node that the block may be on. */
+  forbids(node: NodeSnapshot): Misfit | undefined;
+  /** Sum of the weights of the preferred filters that it passes; below zero where it would rather be left alone. */
+  preference(node: NodeSnapshot): number;
+  /** Whether a node can be preferred for what it is, beside its taints. */
+  readonly prefers: boolean;
+  /** A refusal may come from what was measured. */
+  readonly readsMeasured: boolean;
 }
 
+export const isMisfit = (verdict: NodeSnapshot | Misfit): verdict is Misfit =>
+  'refusedBy' in verdict;
+
 const everything = compileNodeFilter(undefined);
-/** Documents are read once and stay: their filters are compiled once. */
-const compiled = new WeakMap<object, NodeFilter>();
 
 function filterOf(filter: unknown, path: string): NodeFilter {
   if (typeof filter !== 'object' || filter === null) return everything;
-  const known = compiled.get(filter) ?? compileNodeFilter(filter, path, 'node');
-  compiled.set(filter, known);
-  return known;
+  return compileNodeFilter(filter, path, 'node');
 }
 
-/** Devices that a filter lets through; a view is remembered by filter and node. */
-const views = new WeakMap<NodeFilter, (node: NodeSnapshot) => NodeSnapshot>();
+/** The node with the devices that a filter lets through. */
+const viewThrough = (filter: NodeFilter): ((node: NodeSnapshot) => NodeSnapshot) =>
+  memoFrozen((node: NodeSnapshot) => {
+    const gpus = filter.devices(node);
+    return gpus.length === node.gpus.length ? node : deepFreeze({ ...node, gpus });
+  });
 
-function viewThrough(filter: NodeFilter): (node: NodeSnapshot) => NodeSnapshot {
-  const known =
-    views.get(filter) ??
-    memoFrozen((node: NodeSnapshot) => {
-      const gpus = filter.devices(node);
-      return gpus.length === node.gpus.length ? node : deepFreeze({ ...node, gpus });
-    });
-  views.set(filter, known);
-  return known;
-}
-
-type Tolerations = NonNullable<BlockView['placement']>['tolerations'];
+type Tolerations = PlacementRules['tolerations'];
 
 const tolerated = ({ key, value }: Taint, tolerations: Tolerations): boolean =>
   tolerations.some(
@@ -66,67 +61,80 @@ const softTaint = (node: NodeSnapshot, tolerations: Tolerations): number =>
     ? -1
     : 0;
 
-const clip = (value: number): number => Math.max(-1, Math.min(1, value));
+interface Asked {
+  readonly resources: ResourceAmounts;
+  readonly nodeAffinity: PlacementRules['nodeAffinity'];
+  readonly tolerations: Tolerations;
+  readonly filter: unknown;
+}
 
-/**
- * @param placed - every block that has instances on the cluster, for affinity between blocks
- * @throws {SpecError} FILTER_INVALID
- */
-export function createNodeRules(
-  block: BlockView,
-  allocator: PolicyReference | undefined,
-  nodes: readonly NodeSnapshot[],
-  placed: () => readonly PlacedBlock[],
-): NodeRules {
-  const {
-    nodeAffinity,
-    affinity = [],
-    antiAffinity = [],
-    tolerations = [],
-  } = block.placement ?? {};
+const measuredNames = /measured|[mM]etricsQuery|load|util|temperature|power|free|used/i;
+
+function compile({ resources, nodeAffinity, tolerations, filter }: Asked): NodeRules {
   const required = [
     filterOf(nodeAffinity?.required, '$.placement.nodeAffinity.required'),
-    filterOf(allocator?.parameters.filter, '$.policies.resourceAllocator.parameters.filter'),
-  ].filter((filter) => !filter.isEmpty);
-  const preferred = (nodeAffinity?.preferred ?? []).map(({ weight, filter }, at) => ({
-    weight,
-    passes: filterOf(filter, `$.placement.nodeAffinity.preferred[${at}].filter`).passes,
+    filterOf(filter, '$.policies.resourceAllocator.parameters.filter'),
+  ].filter((each) => !each.isEmpty);
+  const preferred = (nodeAffinity?.preferred ?? []).map((each, at) => ({
+    weight: each.weight,
+    passes: filterOf(each.filter, `$.placement.nodeAffinity.preferred[${at}].filter`).passes,
   }));
-  const neighbours: NeighbourRules | undefined =
-    affinity.length + antiAffinity.length > 0
-      ? createNeighbourRules({ affinity, antiAffinity }, nodes, placed())
-      : undefined;
-  const seen = required.map(viewThrough);
+  const views = required.map(viewThrough);
   const view = (node: NodeSnapshot): NodeSnapshot =>
-    seen.reduce((through, next) => next(through), node);
-  const prefers = preferred.length > 0 || neighbours?.prefers === true;
+    views.reduce((through, next) => next(through), node);
 
-  function refuse(node: NodeSnapshot): Misfit | undefined {
+  function forbids(node: NodeSnapshot): Misfit | undefined {
     if (!node.healthy) return { refusedBy: 'healthy', seen: 'not ready' };
     const taint = node.taints && tainted(node, tolerations);
     if (taint) return taint;
-    for (const filter of required) {
-      const refused = filter.test(node);
+    for (const each of required) {
+      const refused = each.test(node);
       if (refused) return refused;
     }
-    return neighbours?.refuse(node) ?? misfit(view(node), block.resources);
+    return undefined;
   }
 
   return {
-    refuse,
-    view,
-    preferences(candidates) {
-      const values: Record<string, number> = {};
-      let any = prefers;
-      for (const node of candidates) {
-        let value = node.taints ? softTaint(node, tolerations) : 0;
-        for (const { weight, passes } of preferred) if (passes(node)) value += weight;
-        value += neighbours?.preference(node) ?? 0;
-        if (value === 0) continue;
-        any = true;
-        values[node.id] = clip(value);
-      }
-      return any ? values : undefined;
+    forbids,
+    judge(node) {
+      const refused = forbids(node);
+      if (refused) return refused;
+      const seen = view(node);
+      return misfit(seen, resources) ?? seen;
     },
+    preference(node) {
+      let value = node.taints ? softTaint(node, tolerations) : 0;
+      for (const { weight, passes } of preferred) if (passes(node)) value += weight;
+      return value;
+    },
+    prefers: preferred.length > 0,
+    // A device's free memory is what is measured, where something measures it.
+    readsMeasured:
+      resources.gpus.length > 0 || required.some(({ text }) => measuredNames.test(text)),
   };
+}
+
+const kept = 128;
+/** By what is asked: the many blocks of one kind, and each block time and again, ask the same. */
+const known = new Map<string, NodeRules>();
+
+/**
+ * @param filter - the resource allocator's own conditions
+ * @throws {SpecError} FILTER_INVALID
+ */
+export function nodeRules(block: BlockView, filter: unknown): NodeRules {
+  const { resources } = block;
+  const { nodeAffinity, tolerations = [] } = block.placement ?? {};
+  const asked: Asked = { resources, nodeAffinity, tolerations, filter };
+  const text = JSON.stringify(asked);
+  const before = known.get(text);
+  const rules = before ?? compile(asked);
+  // The oldest goes first: what is asked again becomes the newest.
+  if (before) known.delete(text);
+  known.set(text, rules);
+  for (const oldest of known.keys()) {
+    if (known.size <= kept) break;
+    known.delete(oldest);
+  }
+  return rules;
 }

@@ -71,7 +71,12 @@ const steady = (value: number): MetricWindow => ({
   averages: { '1m': value, '5m': value, '15m': value },
 });
 const metrics: BlockMetrics = {
-  ...{ type: 'block', id: 'example-block', collectedAtMs: 60_000, staleAfterMs: 10_000 },
+  ...{
+    type: 'block',
+    id: 'example-block',
+    collectedAtMs: 60_000,
+    staleAfterMs: Number.MAX_SAFE_INTEGER,
+  },
   ...{ requestsTotal: 240, failuresTotal: 0, instances: [], clusterId: 'example' },
   outstandingRequests: steady(4),
   queueLength: steady(2),

@@ -92,6 +92,11 @@ const dryRunFields = {
   score: z.number().min(0).max(1),
   /** One for each instance asked for; empty when the cluster cannot hold them all. */
   assignments: z.array(assignment),
+  /**
+   * Short for a row a node: the score of each node of the question, in its order. Nodes that have a row in `nodes` are told
+   * by that.
+   */
+  scores: z.array(z.number()).optional(),
   /** Each node's score, or the reason it was refused. Shown by `aios explain`. */
   nodes: z
     .array(

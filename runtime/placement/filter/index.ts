@@ -45,6 +45,7 @@ export {
   matchTypes,
 } from './entity-filter.ts';
 export type { NodeFilter, NodeSurvey, RefusedNodes } from './node-filter.ts';
+export { carryTable, type NodeRun, tableOf } from './node-table.ts';
 
 /** Nothing for a cluster that passes; else the first condition that refused it, and the value seen. */
 export type ClusterFilter = (subject: FilterSubject) => Misfit | undefined;

@@ -1,5 +1,4 @@
 import type { GpuSnapshot, NodeSnapshot } from '../../../sdk/cluster.ts';
-import { memoFrozen } from '../../../sdk/memo.ts';
 import { Batch, combineStats } from './batch.ts';
 import type { NumberReader, Stats } from './subject.ts';
 
@@ -36,12 +35,28 @@ function holds({ things }: NodeRun, nodes: readonly NodeSnapshot[], from: number
 function runAt(nodes: readonly NodeSnapshot[], from: number, first: NodeSnapshot): NodeRun {
   const known = runsByFirst.get(first);
   if (known && holds(known, nodes, from)) return known;
-  const run = new NodeRun(nodes.slice(from, from + runLength));
+  // Not slice: of a frozen list it takes a hundred times as long.
+  const things: NodeSnapshot[] = [];
+  const end = Math.min(nodes.length, from + runLength);
+  for (let at = from; at < end; at += 1) things.push(nodes[at] as NodeSnapshot);
+  const run = new NodeRun(things);
   if (run.things.every((node) => Object.isFrozen(node))) {
     Object.freeze(run);
     runsByFirst.set(first, run);
   }
   return run;
+}
+
+/** Of each run, and of all together. */
+interface Kept {
+  readonly ofRuns: readonly Stats[];
+  readonly all: Stats;
+}
+
+type Keep<S> = Map<NumberReader<S>, Kept>;
+
+function keep(ofRuns: readonly Stats[]): Kept {
+  return { ofRuns, all: combineStats(ofRuns) };
 }
 
 /**
@@ -50,36 +65,81 @@ function runAt(nodes: readonly NodeSnapshot[], from: number, first: NodeSnapshot
  */
 export class NodeTable {
   readonly runs: readonly NodeRun[];
-  readonly #stats = new Map<NumberReader<NodeSnapshot>, Stats>();
-  readonly #deviceStats = new Map<NumberReader<GpuSnapshot>, Stats>();
+  readonly #stats: Keep<NodeSnapshot> = new Map();
+  readonly #deviceStats: Keep<GpuSnapshot> = new Map();
 
-  constructor(nodes: readonly NodeSnapshot[]) {
-    const runs: NodeRun[] = [];
-    for (let from = 0; from < nodes.length; from += runLength) {
-      const first = nodes[from];
-      if (first) runs.push(runAt(nodes, from, first));
-    }
+  constructor(runs: readonly NodeRun[]) {
     this.runs = runs;
   }
 
   stats(read: NumberReader<NodeSnapshot>): Stats {
-    const known = this.#stats.get(read);
-    if (known) return known;
-    const stats = combineStats(this.runs.map((run) => run.stats(read)));
-    this.#stats.set(read, stats);
-    return stats;
+    const known = this.#stats.get(read) ?? keep(this.runs.map((run) => run.stats(read)));
+    this.#stats.set(read, known);
+    return known.all;
   }
 
   deviceStats(read: NumberReader<GpuSnapshot>): Stats {
-    const known = this.#deviceStats.get(read);
-    if (known) return known;
-    const stats = combineStats(this.runs.map(({ devices }) => devices.batch.stats(read)));
-    this.#deviceStats.set(read, stats);
-    return stats;
+    const known =
+      this.#deviceStats.get(read) ??
+      keep(this.runs.map(({ devices }) => devices.batch.stats(read)));
+    this.#deviceStats.set(read, known);
+    return known.all;
+  }
+
+  /** The table of a list in which only some runs are others. */
+  with(runs: readonly NodeRun[], changed: ReadonlySet<number>): NodeTable {
+    const next = new NodeTable(runs);
+    const carry = <S>(
+      from: Keep<S>,
+      to: Keep<S>,
+      read: (run: NodeRun, by: NumberReader<S>) => Stats,
+    ) => {
+      for (const [by, { ofRuns }] of from) {
+        const stats = [...ofRuns];
+        for (const at of changed) stats[at] = read(runs[at] as NodeRun, by);
+        to.set(by, keep(stats));
+      }
+    };
+    carry(this.#stats, next.#stats, (run, by) => run.stats(by));
+    carry(this.#deviceStats, next.#deviceStats, ({ devices }, by) => devices.batch.stats(by));
+    return next;
   }
 }
 
 /** One table per list of nodes, for as long as the list lives; nodes that may change are read anew each time. */
-export const tableOf = memoFrozen(
-  (nodes: readonly NodeSnapshot[]): NodeTable => new NodeTable(nodes),
-);
+const tables = new WeakMap<readonly NodeSnapshot[], NodeTable>();
+
+export function tableOf(nodes: readonly NodeSnapshot[]): NodeTable {
+  const known = tables.get(nodes);
+  if (known) return known;
+  const runs: NodeRun[] = [];
+  for (let from = 0; from < nodes.length; from += runLength) {
+    const first = nodes[from];
+    if (first) runs.push(runAt(nodes, from, first));
+  }
+  const table = new NodeTable(runs);
+  if (Object.isFrozen(nodes)) tables.set(nodes, table);
+  return table;
+}
+
+/**
+ * Makes the table of a frozen list from that of another, where it has one: only runs with a changed node are looked at.
+ *
+ * @param places - of the nodes that are others
+ */
+export function carryTable(
+  before: readonly NodeSnapshot[],
+  nodes: readonly NodeSnapshot[],
+  places: Iterable<number>,
+): void {
+  const table = tables.get(before);
+  if (!table || before.length !== nodes.length) return;
+  const changed = new Set<number>();
+  for (const place of places) changed.add(Math.floor(place / runLength));
+  const runs = [...table.runs];
+  for (const at of changed) {
+    const first = nodes[at * runLength];
+    if (first) runs[at] = runAt(nodes, at * runLength, first);
+  }
+  tables.set(nodes, table.with(runs, changed));
+}

@@ -1,0 +1,46 @@
+import { backoffMs, healthyAfterMs } from './backoff.ts';
+import type { HealOrder } from './heal-order.ts';
+import type { Instance } from './instance.ts';
+
+/** What is remembered of instances of a block that failed, and when their places are filled again. */
+export class Failures {
+  /** Of the last one, for people. */
+  message: string | undefined;
+  readonly #vacated: number[] = [];
+  #inARow = 0;
+  #notBefore = 0;
+
+  /** Restart counts of places that are to be filled again. */
+  get vacated(): readonly number[] {
+    return this.#vacated;
+  }
+
+  /** Until places are filled again; below zero: now. */
+  get waitMs(): number {
+    return this.#notBefore - performance.now();
+  }
+
+  tryNow(): void {
+    this.#notBefore = 0;
+  }
+
+  filled(places: number): void {
+    this.#vacated.splice(0, places);
+  }
+
+  /** @param order - asked with the number of failures in a row; nothing: the platform's own backoff */
+  async add(
+    failed: readonly Pick<Instance, 'document' | 'lastError' | 'readyForMs'>[],
+    order: (inARow: number) => Promise<HealOrder | undefined> | undefined,
+  ): Promise<void> {
+    for (const { document, lastError } of failed) {
+      this.message = lastError;
+      this.#vacated.push(document.restarts + 1);
+    }
+    const wasHealthy = failed.some(({ readyForMs }) => readyForMs >= healthyAfterMs);
+    this.#inARow = wasHealthy ? 1 : this.#inARow + 1;
+    const ordered = await order(this.#inARow);
+    this.#notBefore = performance.now() + (ordered?.waitMs ?? backoffMs(this.#inARow));
+    this.message = ordered?.message ?? this.message;
+  }
+}

@@ -1,0 +1,23 @@
+import { type Declared, firstToGo } from './declared.ts';
+import type { Instance } from './instance.ts';
+import type { InstanceSet } from './instance-set.ts';
+import type { Workload } from './workload.ts';
+
+/**
+ * Too many, or running what the block was before it was replaced: one at a time, and only while the others serve.
+ *
+ * @param settled - those that are to stay
+ */
+export async function retireSuperfluous(
+  set: InstanceSet,
+  settled: readonly Instance[],
+  { wanted, scale }: Declared,
+  workload: Workload,
+): Promise<void> {
+  const surplus = settled.length - wanted;
+  if (surplus > 0) await set.retire(firstToGo(settled, scale?.remove).slice(0, surplus));
+  const outdated = set.all.filter((i) => i.document.workloadHash !== workload.hash);
+  const others = set.all.filter((instance) => !outdated.includes(instance));
+  const [next] = outdated;
+  if (next && others.every(({ state }) => state === 'ready')) await set.retire([next]);
+}
