@@ -3,11 +3,14 @@ import type {
   Created,
   CreatedPlan,
   Decision,
+  PlacementPreview,
   ResourceKind,
   SystemStatus,
 } from '../sdk/client/api.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
 import type { VdagSpec } from '../sdk/spec/vdag.ts';
+import type { ControlServices } from './control-services.ts';
+import type { DecisionServices, Retention } from './decision/index.ts';
 import type { Metrics } from './metrics/index.ts';
 
 /** One running instance, chosen by the block's load balancer for one session or request. */
@@ -61,6 +64,8 @@ export interface ControlPlaneOptions {
   readonly policies: readonly AnyPolicy[];
   /** How long instances wait for a control plane before they end themselves. @default 30000 */
   readonly orphanTimeoutMs?: number;
+  /** How many decisions are kept. */
+  readonly decisions?: Retention;
   /** One line of the control plane's log. */
   readonly log?: (line: string) => void;
 }
@@ -71,6 +76,10 @@ export interface ControlPlane {
   readonly artifacts: ArtifactStore;
   /** Absent where nothing is measured. */
   readonly metrics?: Metrics;
+  /** Absent where policies decide nothing but places. */
+  readonly control?: ControlServices;
+  /** Absent where none are kept. */
+  readonly decisions?: DecisionServices;
   status(tenant: string): Promise<SystemStatus>;
   /** @throws {SpecError} SPEC_INVALID with every problem; ALREADY_EXISTS */
   create(
@@ -81,6 +90,10 @@ export interface ControlPlane {
   ): Promise<Created>;
   /** Validates, runs every policy, explains; stores nothing but the decision. */
   dryRunBlock(tenant: string, document: unknown): Promise<Decision>;
+  /** The same, with every place that one instance could have, and what it would leave free there. */
+  previewBlock(tenant: string, document: unknown): Promise<PlacementPreview>;
+  /** Has an instance elsewhere: the new one first, then the old one goes. @returns false: it stays where it is */
+  reassign(tenant: string, instanceId: string, reason: string): Promise<boolean>;
   createPlan(tenant: string, plan: unknown): Promise<CreatedPlan>;
   list(tenant: string, kind: ResourceKind): Promise<readonly unknown[]>;
   get(tenant: string, kind: ResourceKind, id: string): Promise<unknown>;

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AiosError, type Problem } from '../sdk/errors.ts';
 import type { ClusterSpec } from '../sdk/spec/cluster.ts';
+import { createAdmission, openNetworkBook, withDefaults } from './admission/index.ts';
 import { createArtifactStore } from './artifact/index.ts';
 import { type BlockManager, createBlockManager } from './block/index.ts';
 import {
@@ -13,6 +14,8 @@ import {
 } from './cluster/index.ts';
 import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';
 import { createControlPlaneApi } from './control-plane-api.ts';
+import { type Controls, createControls } from './create-controls.ts';
+import { openDecisionLog, openDecisionServices } from './decision/index.ts';
 import { createInventory, createMetrics } from './metrics/index.ts';
 import { createPlacement } from './placement/index.ts';
 import { createPolicyHost } from './policy/index.ts';
@@ -95,16 +98,35 @@ async function checkCluster(
 export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { dataDirectory, orphanTimeoutMs = 30_000, log = () => undefined } = options;
   const opened = new Opened();
+  let manager: BlockManager | undefined;
+  let controls: Controls | undefined;
   try {
     const store = opened.add(createSqliteStore(join(dataDirectory, 'aios.db')));
     const artifacts = await createArtifactStore({ dataDirectory, store });
-    const policies = opened.add(
+    const host = opened.add(
       createPolicyHost({
         builtins: options.policies,
         store,
         loadArtifact: async (hash) => readFile(await artifacts.path(hash), 'utf8'),
       }),
     );
+    const exclusive = createSerial();
+    const book = await openNetworkBook({
+      ...{ store, policies: host, exclusive },
+      onChange: () => manager?.retryPending(),
+    });
+    const policies = withDefaults(host, {
+      network: (tenant) => book.get(tenant).policies,
+      cluster: (tenant, id) => inventory.cluster(tenant, id)?.spec.policies,
+    });
+    const decisions = opened.add(
+      await openDecisionLog({
+        store,
+        log,
+        ...(options.decisions ? { retention: options.decisions } : {}),
+      }),
+    );
+    const decisionServices = opened.add(await openDecisionServices(store, decisions, policies));
     const local = opened.add(
       await createLocalBackend({
         dataDirectory,
@@ -117,16 +139,31 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       [local.name, local],
       [simulated.name, simulated],
     ]);
-    const inventory = opened.add(createInventory({ backends, log }));
-    let manager: BlockManager | undefined;
+    const inventory = opened.add(
+      createInventory({ backends, log, onMeasured: () => manager?.retryPending('room') }),
+    );
     const placement = createPlacement({
       host: policies,
       inventory: (tenant) => ({
         clusters: inventory.clusters(tenant),
         revision: inventory.revision,
       }),
+      admits: (tenant, block, clusterId) => admission.joins(tenant, block, clusterId),
       runs: (cluster, workload) => backends.get(cluster.backend)?.runs.includes(workload) ?? false,
       blockTags: (tenant, blockId) => manager?.tagsOf(tenant, blockId) ?? [],
+      blockPriority: (tenant, blockId) => manager?.priorityOf(tenant, blockId) ?? 0,
+      startedAtMs: (tenant, instanceId) => manager?.startedAtMs(tenant, instanceId) ?? 0,
+    });
+    const admission = createAdmission({
+      policies,
+      network: (tenant) => book.get(tenant).preChecks,
+      cluster: (tenant, id) => inventory.cluster(tenant, id)?.spec.preChecks,
+      snapshot(tenant, id) {
+        const view = inventory.cluster(tenant, id);
+        return view && placement.snapshot(tenant, view);
+      },
+      inventoryRevision: () => inventory.revision,
+      record: (decision) => decisions.record(decision),
     });
     for (const tenant of await store.tenants()) {
       for (const { value } of await store.list<ClusterSpec>(tenant, 'cluster')) {
@@ -140,7 +177,6 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         blocks: async () => (await manager?.readings()) ?? [],
       }),
     );
-    const exclusive = createSerial();
     const registry = createRegistry({
       store,
       artifacts,
@@ -157,14 +193,22 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         placement,
         inventory,
         policies,
+        decisions,
         backends,
         exclusive,
         orphanTimeoutMs,
+        onFailure: async (...failure) => controls?.onFailure(...failure),
         requests: metrics.requests,
         log,
       }),
     );
     manager = blocks;
+    controls = opened.add(
+      createControls({
+        ...{ store, registry, inventory, metrics, placement, blocks, policies, decisions },
+        ...{ book, admission, exclusive, log },
+      }),
+    );
     await inventory.measure();
     await metrics.collect();
     return createControlPlaneApi({
@@ -173,9 +217,11 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       policies,
       inventory,
       metrics,
+      decisions: decisionServices,
       placement,
       registry,
       blocks,
+      controls,
       close: () => opened.close(),
       facts: {
         version: packageVersion(),

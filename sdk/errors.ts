@@ -30,6 +30,7 @@ export const errorCodes = {
   REQUEST_TOO_LARGE: { ...author, http: 413 },
   UNAUTHENTICATED: { http: 401, grpc: 16, exit: 7, retryable: false },
   FORBIDDEN: { http: 403, grpc: 7, exit: 7, retryable: false },
+  ADMISSION_DENIED: { http: 403, grpc: 7, exit: 5, retryable: false },
   NOT_FOUND: missing,
   POLICY_NOT_FOUND: missing,
   URI_AMBIGUOUS: author,

@@ -1,8 +1,16 @@
-import type { ResourceKind } from '../../sdk/client/api.ts';
+import {
+  type DecisionKind,
+  type DecisionOutcome,
+  decisionKinds,
+  decisionOutcomes,
+  type ResourceKind,
+} from '../../sdk/client/api.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
+import { renderDecision, renderDecisions } from '../decision.ts';
 import { findVdag } from '../find-vdag.ts';
 import { kindNames, toKind } from '../kinds.ts';
+import { numeric } from '../numbers.ts';
 import {
   renderBlocks,
   renderComponents,
@@ -34,6 +42,29 @@ const lists: { readonly [K in ResourceKind]: (context: Context) => Promise<void>
   },
 };
 
+const decisionNames: readonly string[] = ['decision', 'decisions'];
+
+interface DecisionArguments {
+  readonly about?: string | undefined;
+  readonly of?: DecisionKind | undefined;
+  readonly outcome?: DecisionOutcome | undefined;
+  readonly limit?: number | undefined;
+}
+
+async function getDecisions(
+  id: string | undefined,
+  { about, of, outcome, limit }: DecisionArguments,
+  context: Context,
+): Promise<void> {
+  if (id !== undefined) {
+    const decision = await context.client.decision(id);
+    context.result(decision, () => renderDecision(decision, context));
+    return;
+  }
+  const found = await context.client.decisions({ subject: about, kind: of, outcome, limit });
+  context.result(found, () => renderDecisions(found, context));
+}
+
 export const get = defineCommand({
   usage: 'get <kind> [id]',
   summary: 'Lists one kind of thing, or shows one of them',
@@ -41,12 +72,24 @@ export const get = defineCommand({
     ['aios get blocks', 'a table'],
     ['aios get block ocr', 'one, whole, as JSON'],
     ['aios get policies', 'built-in and uploaded'],
+    ['aios get decisions --outcome refused', 'what was refused, newest first'],
   ],
   options: (parser) =>
     parser
-      .positional('kind', { choices: kindNames, demandOption: true })
-      .positional('id', { type: 'string' }),
+      .positional('kind', { choices: [...kindNames, ...decisionNames], demandOption: true })
+      .positional('id', { type: 'string' })
+      .option('about', { type: 'string', nargs: 1, describe: 'Decisions: block/ocr, cluster' })
+      .option('of', { choices: decisionKinds, describe: 'Decisions: of this kind' })
+      .option('outcome', { choices: decisionOutcomes, describe: 'Decisions: with this end' })
+      .option('limit', {
+        ...numeric('--limit', { least: 1, most: 1000, whole: true }),
+        describe: 'Decisions: at most so many',
+      }),
   async run(args, context) {
+    if (decisionNames.includes(args.kind)) {
+      await getDecisions(args.id, args, context);
+      return;
+    }
     const kind = toKind(args.kind);
     if (args.id === undefined) {
       await lists[kind](context);

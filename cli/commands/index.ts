@@ -12,6 +12,8 @@ import { filter } from './filter.ts';
 import { get } from './get.ts';
 import { infer } from './infer.ts';
 import { logs } from './logs.ts';
+import { networkGet, networkSet, networkUnset } from './network.ts';
+import { addNode, removeNode } from './nodes.ts';
 import { policyBench } from './policy/bench.ts';
 import { policyCheck } from './policy/check.ts';
 import { policyGet } from './policy/get.ts';
@@ -19,8 +21,11 @@ import { policyList } from './policy/list.ts';
 import { policyNew } from './policy/new.ts';
 import { policyPublish } from './policy/publish.ts';
 import { policyTest } from './policy/test.ts';
+import { preCheck } from './pre-check.ts';
 import { replay } from './replay.ts';
+import { scale } from './scale.ts';
 import { schema } from './schema.ts';
+import { search } from './search.ts';
 import { shadow } from './shadow.ts';
 import { simulate } from './simulate.ts';
 import { split } from './split.ts';
@@ -53,6 +58,14 @@ export const commands: readonly Command[] = [
   replay,
   shadow,
   filter,
+  search,
+  scale,
+  addNode,
+  removeNode,
+  networkGet,
+  networkSet,
+  networkUnset,
+  preCheck,
   logs,
   deleteResource,
   schema,

@@ -52,9 +52,22 @@ export const up = defineCommand({
         type: 'string',
         default: '30s',
         describe: 'How long instances outlive a control plane that vanished',
+      })
+      .option('keep-decisions', {
+        ...numeric('--keep-decisions', { least: 1, most: 100_000, whole: true }),
+        default: 1000,
+        describe: 'How many are kept for explain and replay',
+      })
+      .option('keep-decisions-for', {
+        type: 'string',
+        nargs: 1,
+        describe: 'How long, such as 7d; the newest placement of a block stays',
+        defaultDescription: 'any age',
       }),
   async run(args, context) {
     const orphanTimeoutMs = parseDurationMs(args.orphanTimeout);
+    const { keepDecisions: inAll, keepDecisionsFor: keptFor } = args;
+    const maxAge = keptFor === undefined ? {} : { maxAgeMs: parseDurationMs(keptFor) };
     const apiKeys = await readApiKeys(context, args.apiKeyFile);
     const { env } = context.io;
     const { serve } = await import('../serve.ts');
@@ -66,6 +79,7 @@ export const up = defineCommand({
       port: args.port,
       apiKeys,
       orphanTimeoutMs,
+      decisions: { inAll, ...maxAge },
       log: (line) => context.note(context.style.dim(line)),
     });
     try {

@@ -4,6 +4,8 @@ import { defaultTenant } from '../../sdk/ids.ts';
 import type { AccessRule } from './access.ts';
 import type { Admission } from './admission.ts';
 import { artifactRoutes } from './api/artifacts.ts';
+import { controlRoutes } from './api/control.ts';
+import { decisionRoutes } from './api/decisions.ts';
 import { inferRoutes } from './api/infer.ts';
 import { resourceRoutes } from './api/resources.ts';
 import { streamRoutes } from './api/streams.ts';
@@ -46,7 +48,15 @@ export function createGatewayApp(services: GatewayServices, rules: GatewayRules)
 
   app.route('/v1', openAiRoutes(services));
   app.route('/', prometheusRoutes(services));
-  for (const routes of [resourceRoutes, streamRoutes, inferRoutes, artifactRoutes, metricRoutes]) {
+  for (const routes of [
+    resourceRoutes,
+    decisionRoutes,
+    controlRoutes,
+    streamRoutes,
+    inferRoutes,
+    artifactRoutes,
+    metricRoutes,
+  ]) {
     app.route('/api', routes(services));
   }
 

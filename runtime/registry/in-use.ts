@@ -2,6 +2,7 @@ import type { ResourceKind } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import { parseVersionedName } from '../../sdk/ids.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { NetworkSpec } from '../../sdk/spec/network.ts';
 import type { Store } from '../store/index.ts';
 import type { Documents } from './documents.ts';
 
@@ -19,14 +20,21 @@ function refersTo(reference: PolicyReference | undefined, uri: string): boolean 
   );
 }
 
-async function usersOfPolicy(documents: Documents, tenant: string, uri: string) {
+async function usersOfPolicy(store: Store, documents: Documents, tenant: string, uri: string) {
   const users: string[] = [];
   for (const kind of ['component', 'block', 'cluster'] as const) {
     for (const { id, value } of await documents.list(tenant, kind)) {
-      const references = Object.values(value.policies) as readonly PolicyReference[];
+      const checks = 'preChecks' in value ? Object.values(value.preChecks ?? {}) : [];
+      const references = [
+        ...Object.values(value.policies),
+        ...checks,
+      ] as readonly PolicyReference[];
       if (references.some((reference) => refersTo(reference, uri))) users.push(`${kind} '${id}'`);
     }
   }
+  const network = await store.get<NetworkSpec>({ tenant, kind: 'network', id: 'network' });
+  const shared = Object.values(network?.value ?? {}).flatMap((section) => Object.values(section));
+  if (shared.some((reference) => refersTo(reference, uri))) users.push('the network');
   for (const { id, value } of await documents.list(tenant, 'vdag')) {
     const used = value.nodes.some((node) =>
       [node.assignment, node.preprocessing, node.postprocessing].some((r) => refersTo(r, uri)),
@@ -67,7 +75,7 @@ async function usersOf(
       return users.map((v) => `vdag '${v.id}'`);
     }
     case 'policy':
-      return usersOfPolicy(documents, tenant, id);
+      return usersOfPolicy(store, documents, tenant, id);
     case 'cluster':
       return usersOfCluster(store, tenant, id);
   }

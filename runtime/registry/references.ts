@@ -3,9 +3,10 @@ import type { Problem } from '../../sdk/errors.ts';
 import { type HookName, hookNames } from '../../sdk/hooks.ts';
 import { checkBlockAgainstComponent } from '../../sdk/protocol.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
+import { readFilterRule } from '../../sdk/spec/filter-rule.ts';
 import { resolveResources } from '../../sdk/spec/resources.ts';
 import type { ArtifactStore } from '../control-plane.ts';
-import { checkFilter } from '../placement/index.ts';
+import { checkEntityFilter, checkFilter } from '../placement/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { findMismatches } from './feeding.ts';
 import { whyNotEverywhere, whyNotRunnable } from './runnable.ts';
@@ -130,6 +131,16 @@ export async function checkReferences<K extends ResourceKind>(
   }
 
   async function vdag(value: ResourceSpecs['vdag']): Promise<void> {
+    for (const [index, { assignment, blockId }] of value.nodes.entries()) {
+      if (!assignment || blockId !== undefined) continue;
+      const path = ['nodes', index, 'assignment'];
+      const rule = readFilterRule({
+        value: assignment.parameters,
+        path: `${locate(path)}.parameters`,
+      });
+      problems.push(...checkEntityFilter('block', rule.filter.value, rule.filter.path));
+      await policy(path, 'assignment', { ...assignment, parameters: rule.parameters });
+    }
     const running = new Map<string, ResourceSpecs['component'] | undefined>();
     for (const [index, node] of value.nodes.entries()) {
       const { blockId, vdagUri } = node;
@@ -169,6 +180,9 @@ export async function checkReferences<K extends ResourceKind>(
       cluster: async (value) => {
         problems.push(...(await context.checkCluster(value)));
         await policies(value.policies);
+        for (const [action, check] of Object.entries(value.preChecks ?? {})) {
+          await policy(['preChecks', action], 'preCheck', check);
+        }
       },
     };
   await checks[kind](spec);

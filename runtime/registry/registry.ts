@@ -39,6 +39,8 @@ export interface Registry extends Documents {
     document: unknown,
     options: {
       readonly replace: boolean;
+      /** Completes what was read, before it is stored; what refers to what is not checked again. */
+      readonly amend?: (spec: ResourceSpecs[K]) => ResourceSpecs[K];
       /** Last word before the commit. May throw. */
       readonly beforeCommit?: (
         spec: ResourceSpecs[K],
@@ -135,9 +137,10 @@ export function createRegistry(options: RegistryOptions): Registry {
     return { spec, warnings: [...warnings, ...found.warnings], mode };
   }
 
-  const create: Registry['create'] = (tenant, kind, document, { replace, beforeCommit }) =>
+  const create: Registry['create'] = (tenant, kind, document, { replace, amend, beforeCommit }) =>
     exclusive(async () => {
-      const { spec, warnings, mode } = await read(tenant, kind, document);
+      const { spec: stated, warnings, mode } = await read(tenant, kind, document);
+      const spec = amend?.(stated) ?? stated;
       assertMayCreate(kind, mode);
       const id = idOf(kind, spec);
       const existing = await documents.get(tenant, kind, id);

@@ -141,10 +141,26 @@ export interface InferEvent {
  * | GET /api/status | → SystemStatus |
  * | POST /api/{kinds} | document in either dialect → Created (201); `?replace=true` replaces |
  * | POST /api/blocks?dryRun=true | document → Decision; nothing is stored |
+ * | POST /api/blocks?preview=true | document → PlacementPreview: every possible place; nothing is stored |
  * | GET /api/{kinds} | → status or spec list |
  * | GET, DELETE /api/{kinds}/{id} | → one status or spec |
+ * | POST /api/instances/{id}/reassign | {reason?} → {moved}: another is made elsewhere, then this one goes |
  * | POST /api/plans | SplitPlan → CreatedPlan; all or nothing |
  * | GET /api/blocks/{id}/explain | → Decision[] newest first |
+ * | GET /api/explain ?subject=&kind=&limit= | → Decision[] about `block/ocr`, `instance/…`, `cluster/…`, newest first |
+ * | GET /api/decisions ?kind=&outcome=&subject=&limit= | → DecisionSummary[] newest first |
+ * | GET /api/decisions/{id}, /api/decisions/{id}/candidates | → Decision; every candidate of it, recomputed |
+ * | POST /api/decisions/{id}/replay | ReplayRequest → Replay; stores and reserves nothing |
+ * | GET, POST /api/shadows | → ShadowReport[]; {hook, policyRuleURI, parameters?, settings?} → ShadowReport (201) |
+ * | DELETE /api/shadows/{hook} | → 204 |
+ * | GET, PUT, PATCH /api/network | NetworkSpec, or a patch of it (`null` removes) → NetworkSpec |
+ * | POST /api/pre-checks/{action} | the document, or what names the thing → PreCheckVerdict; nothing is done |
+ * | POST /api/clusters/{id}/nodes | node → Created cluster (201) |
+ * | DELETE /api/clusters/{id}/nodes/{nodeId} | → Created cluster |
+ * | POST /api/blocks/{id}/scale | {instances} → ScaleStatus |
+ * | POST /api/blocks/{id}/autoscale | → Decision: its autoscaler asked now |
+ * | POST /api/search | SearchRequest, or AIOS's body → SearchResult |
+ * | POST /api/allocate | AllocateRequest → Allocation |
  * | GET /api/instances/{id}/logs, /api/blocks/{id}/logs ?tail=&follow= | → text/event-stream of lines |
  * | GET /api/watch | → text/event-stream of {kind, id, type} |
  * | POST /api/infer/{block or vdag}/{id} | {data, sessionId?, stream?} → {data} or text/event-stream of InferEvent |

@@ -20,6 +20,7 @@ import {
   type CreatedPlan,
   type Decision,
   type InferEvent,
+  type PlacementPreview,
   type ResourceKind,
   type ResourceSpecs,
   resourceKinds,
@@ -27,11 +28,16 @@ import {
   type VdagStatus,
 } from './api.ts';
 import { type ChatEvent, type ChatRequest, streamChat } from './chat.ts';
+import { type ControlCalls, createControlCalls } from './control-calls.ts';
+import { createDecisionCalls, type DecisionCalls } from './decisions.ts';
 import { type ConnectOptions, createHttp } from './http.ts';
 
 export type * from './api.ts';
 export { apiPrefix, resourceKinds } from './api.ts';
 export type { ChatEvent, ChatMessage, ChatRequest, HopTiming } from './chat.ts';
+export type * from './control.ts';
+export type { ControlCalls } from './control-calls.ts';
+export type { DecisionCalls, ShadowRequest } from './decisions.ts';
 export type { ConnectOptions } from './http.ts';
 
 /** A policy as the list shows it: built-in or uploaded. */
@@ -84,7 +90,7 @@ export interface ArtifactReceipt {
  * Every method rejects with an AiosError; CONNECTION_FAILED when nobody answers, CANCELLED when the signal given
  * aborts.
  */
-export interface AiosClient {
+export interface AiosClient extends DecisionCalls, ControlCalls {
   /** Without a slash at its end. */
   readonly url: string;
   status(options?: { readonly signal?: AbortSignal }): Promise<SystemStatus>;
@@ -96,12 +102,14 @@ export interface AiosClient {
   ): Promise<Created<ResourceSpecs[K]>>;
   /** Where a block would go and why. Stores nothing. */
   dryRunBlock(document: unknown): Promise<Decision>;
+  /** Every place that an instance could have now, and what it would leave free there. Stores nothing. */
+  previewBlock(document: unknown): Promise<PlacementPreview>;
   /** Components, blocks and vDAG of a split model: all or nothing. Its artifacts must be uploaded already. */
   createPlan(plan: SplitPlan): Promise<CreatedPlan>;
   list<K extends ResourceKind>(kind: K): Promise<readonly ResourceViews[K][]>;
   get<K extends ResourceKind>(kind: K, id: string): Promise<ResourceViews[K]>;
   delete(kind: ResourceKind, id: string): Promise<void>;
-  /** Every placement decision about a block, newest first. */
+  /** Every decision about a block, newest first. */
   explain(blockId: string): Promise<readonly Decision[]>;
   logs(
     target: { readonly blockId: string } | { readonly instanceId: string },
@@ -150,6 +158,8 @@ export function connect(url: string, options: ConnectOptions = {}): AiosClient {
     `${apiPrefix}/${resourceKinds[kind]}/${segment(id)}`;
 
   return {
+    ...createDecisionCalls(http),
+    ...createControlCalls(http),
     url: base,
     status: ({ signal } = {}) => http.json(`${apiPrefix}/status`, { signal }),
     create: (kind, document, { replace } = {}) =>
@@ -157,6 +167,7 @@ export function connect(url: string, options: ConnectOptions = {}): AiosClient {
         json: document,
       }),
     dryRunBlock: (document) => http.json(`${apiPrefix}/blocks?dryRun=true`, { json: document }),
+    previewBlock: (document) => http.json(`${apiPrefix}/blocks?preview=true`, { json: document }),
     createPlan: (plan) => http.json(`${apiPrefix}/plans`, { json: plan }),
     list: (kind) => http.json(`${apiPrefix}/${resourceKinds[kind]}`),
     get: (kind, id) => http.json(resource(kind, id)),

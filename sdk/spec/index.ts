@@ -5,14 +5,18 @@ import { assertBounded } from './bounds.ts';
 import type { ClusterSpec } from './cluster.ts';
 import type { ComponentSpec } from './component.ts';
 import { problemsOf } from './issues.ts';
+import type { NetworkSpec } from './network.ts';
 import { type SplitPlan, splitPlan } from './plan.ts';
 import type { PolicySpec } from './policy.ts';
 import { blockReader } from './read-block.ts';
 import { clusterReader } from './read-cluster.ts';
 import { componentReader } from './read-component.ts';
+import { networkReader } from './read-network.ts';
 import { policyReader } from './read-policy.ts';
+import { searchReader } from './read-search.ts';
 import { vdagReader } from './read-vdag.ts';
 import { maxProblems, Reading } from './reading.ts';
+import type { SearchSpec } from './search.ts';
 import { type DocumentMode, type DocumentReader, Source } from './source.ts';
 import type { VdagSpec } from './vdag.ts';
 
@@ -88,6 +92,20 @@ function check(kind: string, schema: z.ZodType, document: unknown, reading: Read
   return result.data;
 }
 
+function read(
+  kind: string,
+  reader: DocumentReader<z.ZodType>,
+  document: unknown,
+  newId: () => string,
+) {
+  assertBounded(kind, document);
+  const source = new Source(document, reader.aiosKeys, newId);
+  const mode = reader.read(source);
+  source.fields.done();
+  const { reading, draft } = source;
+  return { value: check(kind, reader.schema, draft.value, reading), reading, mode };
+}
+
 /**
  * Reads a document in the plain form or in the AIOS form (`header`/`head`, `body.spec.values`, flat or wrapped
  * entries, legacy keys).
@@ -100,18 +118,32 @@ export function readDocument<K extends DocumentKind>(
   document: unknown,
   context: ReadContext = {},
 ): ReadResult<DocumentSpecs[K]> {
-  assertBounded(kind, document);
-  const reader = readers[kind];
-  const source = new Source(document, reader.aiosKeys, context.newBlockId ?? randomBlockId);
-  const mode = reader.read(source);
-  source.fields.done();
-  const { reading, draft } = source;
+  const newId = context.newBlockId ?? randomBlockId;
+  const { value, reading, mode } = read(kind, readers[kind], document, newId);
   return {
-    value: check(kind, reader.schema, draft.value, reading) as DocumentSpecs[K],
+    value: value as DocumentSpecs[K],
     warnings: reading.warnings,
     ...(mode === undefined ? {} : { mode }),
     locate: (plain) => reading.locate(plain),
   };
+}
+
+/**
+ * Reads the document of a network, of which there is one.
+ *
+ * @throws {SpecError} SPEC_INVALID - with every problem; unknown hooks and actions name the nearest
+ */
+export const readNetwork = (document: unknown): NetworkSpec =>
+  read('network', networkReader, document, randomBlockId).value as NetworkSpec;
+
+/**
+ * Reads a search, in the plain form or in AIOS's. The filter is not read here.
+ *
+ * @throws {SpecError} SPEC_INVALID - with every problem
+ */
+export function readSearch(document: unknown): Pick<ReadResult<SearchSpec>, 'value' | 'locate'> {
+  const { value, reading } = read('search', searchReader, document, randomBlockId);
+  return { value: value as SearchSpec, locate: (plain) => reading.locate(plain) };
 }
 
 /**

@@ -22,6 +22,7 @@ export const blockReader: DocumentReader<typeof blockSpec> = {
     draft.derive('id', source.newBlockId());
     draft.put('componentUri', source.pick('componentUri', 'blockComponentURI'));
     source.copy('minInstances', 'maxInstances', 'resources', 'threads', 'parameters', 'tags');
+    source.copy('priority', 'placement');
     draft.put('initData', source.pick('initData', 'blockInitData'));
     draft.put('settings', source.pick('settings', 'initSettings'));
     for (const data of Object.values(

@@ -1,8 +1,9 @@
 import { clusterSpec } from './cluster.ts';
 import { checkTotals } from './cluster-totals.ts';
-import { at, isObject, type Located } from './located.ts';
+import { isObject, type Located } from './located.ts';
 import { readPolicies } from './policy-references.ts';
 import { readNode } from './read-node.ts';
+import { readClusterConfig, readPreChecks } from './read-pre-checks.ts';
 import { Fields } from './reading.ts';
 import type { DocumentReader, Source } from './source.ts';
 
@@ -54,13 +55,8 @@ export const clusterReader: DocumentReader<typeof clusterSpec> = {
     for (const data of Object.values(readPolicies(draft, fields.take('policies')))) {
       reading.problem(data, { message: 'is no policy', expected: 'an object with policyRuleURI' });
     }
-    const actions = at(
-      { value: draft.value.config, path: reading.locate(['config']) },
-      'actionsPolicyMap',
-    );
-    if (isObject(actions.value) && Object.keys(actions.value).length > 0) {
-      reading.warn(actions, 'is kept, but this version runs no pre-checks before actions');
-    }
+    readPreChecks(draft, fields.take('preChecks'));
+    readClusterConfig(draft);
     return undefined;
   },
 };

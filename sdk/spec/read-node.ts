@@ -89,6 +89,7 @@ export function readNode(source: Source, node: Draft, located: Located): void {
   const storage = readGroup(reading, fields.take('storage'), ['disks', 'size']);
   node.put('id', fields.take('id'));
   node.put('tags', fields.take('tags'));
+  node.put('taints', fields.take('taints'));
   node.put('metadata', source.pick('metadata', 'nodeMetadata', fields));
   either('cpuCores', readGroup(reading, fields.take('vcpus'), ['count']).count);
   either('memoryBytes', fields.take('memory'), toBytes);

@@ -57,7 +57,7 @@ export function readNode(source: Source, node: Draft, located: Located): void {
   for (const [plainName, aiosName] of Object.entries(hooks)) {
     readReference(node, plainName, source.pick(plainName, aiosName, fields));
   }
-  for (const key of ['preprocessing', 'postprocessing', 'assignment']) {
+  for (const key of ['preprocessing', 'postprocessing']) {
     if (node.value[key] === undefined) continue;
     const path = reading.locate([...node.at, key]);
     reading.warn(

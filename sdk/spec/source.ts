@@ -3,7 +3,7 @@ import { at, isObject, type Located } from './located.ts';
 import { Draft, Fields, Reading } from './reading.ts';
 
 const legacyReason = 'is a legacy AIOS key that nothing reads; it is ignored';
-const builtInTemplate = 'Parser/V1';
+export const builtInTemplate = 'Parser/V1';
 
 /** What the caller asks a document to do, as AIOS writes it. */
 export type DocumentMode =
@@ -119,7 +119,7 @@ function checkHeader(reading: Reading, header: Located): void {
   fields.done();
   if (template.value !== undefined && template.value !== '' && template.value !== builtInTemplate) {
     reading.problem(template, {
-      message: 'external templates are not supported',
+      message: 'names a template, which only a control plane knows',
       expected: `'${builtInTemplate}' or no templateUri`,
     });
   }

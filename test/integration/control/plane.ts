@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { builtinPolicies } from '../../../policies/index.ts';
 import { processesWith } from '../../../runtime/cluster/local/processes.ts';
-import { type ControlPlane, createControlPlane } from '../../../runtime/index.ts';
+import {
+  type ControlPlane,
+  type ControlPlaneOptions,
+  createControlPlane,
+} from '../../../runtime/index.ts';
 import type { BlockStatus, InstanceStatus, SystemStatus } from '../../../sdk/client/api.ts';
 
 export const tenant = 'default';
@@ -83,7 +87,7 @@ export class Plane {
     return this.#plane;
   }
 
-  async up(options: { orphanTimeoutMs?: number } = {}): Promise<this> {
+  async up(options: Partial<ControlPlaneOptions> = {}): Promise<this> {
     this.#plane = await createControlPlane({
       dataDirectory: this.dataDirectory,
       policies: builtinPolicies,

@@ -1,0 +1,84 @@
+import {
+  type Admission,
+  createRequests,
+  createTemplates,
+  type ExpandTemplate,
+  type NetworkBook,
+} from './admission/index.ts';
+import type { BlockManager, OnFailure } from './block/index.ts';
+import { type Changes, createChanges } from './control-plane-changes.ts';
+import { createViews } from './control-plane-views.ts';
+import type { ControlServices } from './control-services.ts';
+import { createControlServices } from './create-control-services.ts';
+import type { DecisionLog, NewDecision } from './decision/index.ts';
+import type { Inventory, Metrics } from './metrics/index.ts';
+import type { Placement } from './placement/index.ts';
+import type { PolicyHost } from './policy/index.ts';
+import type { Registry } from './registry/index.ts';
+import { createScaleBlock, createScaling } from './scaling/index.ts';
+import type { Store } from './store/index.ts';
+
+export interface ControlParts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly inventory: Inventory;
+  readonly metrics: Metrics;
+  readonly placement: Placement;
+  readonly blocks: BlockManager;
+  /** Knows the defaults of clusters and network. */
+  readonly policies: PolicyHost;
+  readonly decisions: DecisionLog;
+  readonly book: NetworkBook;
+  readonly admission: Admission;
+  readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
+  readonly log: (line: string) => void;
+}
+
+/** Every decision point beside placement and routing, joined to what it decides about. */
+export interface Controls {
+  readonly changes: Changes;
+  readonly services: ControlServices;
+  readonly expand: ExpandTemplate;
+  readonly onFailure: OnFailure;
+  close(): Promise<void>;
+}
+
+export function createControls(parts: ControlParts): Controls {
+  const { store, registry, inventory, metrics, placement, blocks, policies, decisions, book } =
+    parts;
+  const { admission, exclusive, log } = parts;
+  const snapshot = (tenant: string, clusterId: string) => {
+    const view = inventory.cluster(tenant, clusterId);
+    return view && placement.snapshot(tenant, view);
+  };
+  const asking = {
+    policies,
+    inventoryRevision: () => inventory.revision,
+    record: (decision: NewDecision) => decisions.record(decision),
+  };
+  const requests = createRequests(blocks);
+  const expand = createTemplates({ ...asking, templates: (tenant) => book.get(tenant).templates });
+  const { list } = createViews({ registry, policies, inventory, placement, blocks });
+  const searching = { list, policies, metrics, inventory, snapshot, decisions };
+  const assigning = {
+    ...searching,
+    view: (tenant: string, blockId: string) => blocks.watched(tenant, blockId)?.view,
+  };
+  const changes = createChanges({
+    ...{ store, registry, inventory, placement, blocks, admission, requests, expand, assigning },
+  });
+  const scale = createScaleBlock({ store, documents: registry, admission, requests, exclusive });
+  const scaling = createScaling({
+    ...{ blocks, policies, metrics, inventory, snapshot, decisions, scale, log },
+    network: (tenant) => book.get(tenant).policies,
+  });
+  return {
+    changes,
+    expand,
+    onFailure: scaling.onFailure,
+    services: createControlServices({
+      ...{ book, registry, admission, requests, changes, scaling, scale, searching },
+    }),
+    close: () => scaling.close(),
+  };
+}

@@ -1,0 +1,58 @@
+import type { Json } from '../packet.ts';
+import { apiPrefix, type Created, type Decision, type ResourceSpecs } from './api.ts';
+import type {
+  AllocateRequest,
+  Allocation,
+  NetworkPatch,
+  NetworkSpec,
+  PreCheckVerdict,
+  ScaleStatus,
+  SearchRequest,
+  SearchResult,
+} from './control.ts';
+import type { Http } from './http.ts';
+
+type CreatedCluster = Created<ResourceSpecs['cluster']>;
+
+/** What policies decide beside placement. */
+export interface ControlCalls {
+  /** Default policies, pre-checks and templates of all. */
+  network(): Promise<NetworkSpec>;
+  /** Replaces the whole document. */
+  putNetwork(document: unknown): Promise<NetworkSpec>;
+  /** Sets what is named, removes what is `null`, keeps the rest. */
+  patchNetwork(patch: NetworkPatch): Promise<NetworkSpec>;
+  /** Asks the pre-checks of an action, such as `add_block`, and does nothing. */
+  preCheck(action: string, document: unknown): Promise<PreCheckVerdict>;
+  addNode(clusterId: string, node: unknown): Promise<CreatedCluster>;
+  removeNode(clusterId: string, nodeId: string): Promise<CreatedCluster>;
+  /** Within the block's minInstances and maxInstances. */
+  scale(blockId: string, instances: number): Promise<ScaleStatus>;
+  /** Asks the block's autoscaler now. */
+  autoscale(blockId: string): Promise<Decision>;
+  /** Takes AIOS's bodies too. */
+  search(request: SearchRequest | Json): Promise<SearchResult>;
+  allocate(request: AllocateRequest): Promise<Allocation>;
+}
+
+const segment = encodeURIComponent;
+
+export function createControlCalls(http: Http): ControlCalls {
+  const network = `${apiPrefix}/network`;
+  const block = (id: string): string => `${apiPrefix}/blocks/${segment(id)}`;
+  const nodes = (id: string): string => `${apiPrefix}/clusters/${segment(id)}/nodes`;
+  return {
+    network: () => http.json(network),
+    putNetwork: (document) => http.json(network, { method: 'PUT', json: document }),
+    patchNetwork: (patch) => http.json(network, { method: 'PATCH', json: patch }),
+    preCheck: (action, document) =>
+      http.json(`${apiPrefix}/pre-checks/${segment(action)}`, { json: document }),
+    addNode: (clusterId, node) => http.json(nodes(clusterId), { json: node }),
+    removeNode: (clusterId, nodeId) =>
+      http.json(`${nodes(clusterId)}/${segment(nodeId)}`, { method: 'DELETE' }),
+    scale: (blockId, instances) => http.json(`${block(blockId)}/scale`, { json: { instances } }),
+    autoscale: (blockId) => http.json(`${block(blockId)}/autoscale`, { method: 'POST' }),
+    search: (request) => http.json(`${apiPrefix}/search`, { json: request }),
+    allocate: (request) => http.json(`${apiPrefix}/allocate`, { json: request }),
+  };
+}

@@ -1,0 +1,81 @@
+import type { Json } from '../packet.ts';
+import type { PolicyReference } from '../spec/common.ts';
+import type { NetworkSpec } from '../spec/network.ts';
+
+export type { NetworkSpec } from '../spec/network.ts';
+
+/** What the pre-checks say of an action. */
+export type PreCheckVerdict = {
+  readonly action: string;
+  /** URIs of the policies that were asked, in order; none where nobody is configured. */
+  readonly asked: readonly string[];
+} & (
+  | {
+      readonly allowed: true;
+      /** What the action would go on with, where a policy rewrote it. */
+      readonly input?: Json;
+    }
+  | {
+      readonly allowed: false;
+      readonly policyUri: string;
+      readonly level: 'network' | 'cluster';
+      readonly reason: string;
+    }
+);
+
+/** How many instances of a block are wanted now. */
+export interface ScaleStatus {
+  readonly blockId: string;
+  readonly instances: number;
+  readonly minInstances: number;
+  readonly maxInstances: number;
+  /** Who said so: nobody, a request, or a policy. */
+  readonly by: 'document' | 'request' | 'autoscaler' | 'stabilityChecker';
+}
+
+/** What is looked for: AIOS's names of kinds and its filter language. */
+export interface SearchRequest {
+  readonly matchType: 'cluster' | 'block' | 'vdag' | 'component' | 'policy';
+  readonly filter?: unknown;
+  /** Orders what was found. @default the network's, else as stored */
+  readonly rankingPolicyRule?: Partial<PolicyReference>;
+  /** @default 100 */
+  readonly limit?: number;
+}
+
+export interface SearchResult {
+  readonly matchType: string;
+  /** Passed the filter. */
+  readonly matched: number;
+  readonly decisionId?: string;
+  /** Best first. */
+  readonly results: readonly {
+    readonly id: string;
+    readonly score?: number;
+    readonly document: unknown;
+  }[];
+}
+
+/** A place that is looked for without a block. */
+export interface AllocateRequest {
+  readonly policyRuleURI?: string;
+  /** Ids. @default those that pass the filter */
+  readonly clusters?: readonly string[];
+  readonly filter?: unknown;
+  readonly inputs?: unknown;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** The policy's answer, with the decision that keeps it. */
+export interface Allocation {
+  readonly decisionId: string;
+  readonly answer: unknown;
+}
+
+/** A patch of the network document: entries set by name, `null` removes one. */
+export type NetworkPatch = {
+  readonly [Section in keyof NetworkSpec]?: Readonly<
+    Record<string, Partial<PolicyReference> | string | null>
+  >;
+};
