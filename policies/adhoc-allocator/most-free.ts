@@ -11,9 +11,14 @@ export default definePolicy({
   parameters: z.strictObject({}),
   settings: z.strictObject({}),
   evaluate({ clusters }) {
-    const freeBytes = (cluster: (typeof clusters)[number]): number =>
-      cluster.nodes.reduce((sum, node) => sum + (node.healthy ? node.free.memoryBytes : 0), 0);
-    const [best] = [...clusters].sort((a, b) => freeBytes(b) - freeBytes(a));
-    return best ? { clusterId: best.id } : { refused: 'there is no cluster' };
+    const ranked = clusters.map(({ id, nodes }) => ({
+      id,
+      healthy: nodes.some(({ healthy }) => healthy),
+      freeBytes: nodes.reduce((sum, node) => sum + (node.healthy ? node.free.memoryBytes : 0), 0),
+    }));
+    const [best] = ranked
+      .filter(({ healthy }) => healthy)
+      .sort((a, b) => b.freeBytes - a.freeBytes || (a.id < b.id ? -1 : 1));
+    return best ? { clusterId: best.id } : { refused: 'no cluster has a healthy node' };
   },
 });

@@ -7,14 +7,20 @@ export default definePolicy({
   name: 'least-busy-block',
   version: '1.0.0',
   description:
-    'Picks the block with the fewest requests in flight. Choose it unless a node needs a certain block.',
+    'Picks, of the blocks with a ready instance, the one with the fewest requests in flight. Choose it unless a node needs a certain block.',
   parameters: z.strictObject({}),
   settings: z.strictObject({}),
   evaluate({ candidates }) {
-    const [best] = [...candidates].sort(
+    const ranked = candidates.map(({ block: { id }, metrics }) => ({
+      id,
+      // Of a block that nobody measured yet nothing is known: those that can answer go first.
+      ready: (metrics?.readyInstances.last ?? 0) > 0,
+      waiting: metrics?.outstandingRequests.last ?? 0,
+    }));
+    const [best] = ranked.sort(
       (a, b) =>
-        (a.metrics?.outstandingRequests.last ?? 0) - (b.metrics?.outstandingRequests.last ?? 0),
+        Number(b.ready) - Number(a.ready) || a.waiting - b.waiting || (a.id < b.id ? -1 : 1),
     );
-    return best ? { blockId: best.block.id } : { refused: 'no block passed the filter' };
+    return best ? { blockId: best.id } : { refused: 'no block passed the filter' };
   },
 });

@@ -18,6 +18,6 @@ export default definePolicy({
   evaluate(input, context) {
     const { target_cpu_utilization: target } = context.parameters;
     const measured = input.metrics.cpuFraction?.averages['1m'];
-    return scaleBy(input, context, measured, target, 'use of the cores');
+    return scaleBy(input, context, { what: 'use of the cores', measured, target });
   },
 });

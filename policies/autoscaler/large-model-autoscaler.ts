@@ -18,6 +18,6 @@ export default definePolicy({
   evaluate(input, context) {
     const { target_gpu_utilization: target } = context.parameters;
     const measured = input.metrics.gpuUtilizationFraction?.averages['5m'];
-    return scaleBy(input, context, measured, target, 'use of the GPUs');
+    return scaleBy(input, context, { what: 'use of the GPUs', measured, target });
   },
 });

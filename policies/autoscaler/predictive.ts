@@ -18,11 +18,12 @@ export default definePolicy({
   }),
   settings: scalingSettings,
   evaluate(input, context) {
-    const { requests_per_second: each, horizon_seconds: horizon } = context.parameters;
+    const { requests_per_second: target, horizon_seconds: horizon } = context.parameters;
     const { averages, trendPerSecond } = input.metrics.requestsPerSecond;
     // A falling trend is not believed in: what goes down by it comes up too late.
     const expected = averages['1m'] + Math.max(0, trendPerSecond) * horizon;
-    const perInstance = expected / Math.max(1, input.block.instances.length);
-    return scaleBy(input, context, perInstance, each, 'requests a second an instance, as expected');
+    const measured = expected / Math.max(1, input.block.instances.length);
+    const what = 'requests a second an instance, as expected';
+    return scaleBy(input, context, { what, measured, target, wakes: true });
   },
 });

@@ -17,8 +17,12 @@ export default definePolicy({
   settings: scalingSettings,
   evaluate(input, context) {
     const waiting = input.metrics.outstandingRequests.averages['1m'];
-    const each = waiting / Math.max(1, input.block.instances.length);
+    const measured = waiting / Math.max(1, input.block.instances.length);
     const { target_outstanding: target } = context.parameters;
-    return scaleBy(input, context, each, target, 'requests in flight an instance');
+    return scaleBy(input, context, {
+      ...{ what: 'requests in flight an instance', measured, target },
+      // They wait for a first instance too.
+      wakes: true,
+    });
   },
 });

@@ -23,6 +23,6 @@ export default definePolicy({
     const { resource, target, window } = context.parameters;
     const { cpuFraction, gpuUtilizationFraction } = input.metrics;
     const measured = (resource === 'cpu' ? cpuFraction : gpuUtilizationFraction)?.averages[window];
-    return scaleBy(input, context, measured, target, `use of ${resource} (${window})`);
+    return scaleBy(input, context, { what: `use of ${resource} (${window})`, measured, target });
   },
 });

@@ -14,6 +14,6 @@ export default definePolicy({
     const missing = blocks.filter(({ readyInstances }) => readyInstances === 0).map(({ id }) => id);
     return missing.length === 0
       ? { healthy: true }
-      : { healthy: false, reason: `no ready instance of: ${missing.slice(0, 10).join(', ')}` };
+      : { healthy: false, reason: `no ready instance of: ${missing.join(', ')}`.slice(0, 1000) };
   },
 });

@@ -20,7 +20,9 @@ export default definePolicy({
     const { prefix_characters: length, max_extra_requests: extra } = parameters;
     const ids = instances.map(({ id }) => id);
     const home = rendezvous((promptPrefix ?? sessionId).slice(0, length), ids);
-    const [idlest] = [...instances].sort((a, b) => a.outstandingRequests - b.outstandingRequests);
+    const [idlest] = [...instances].sort(
+      (a, b) => a.outstandingRequests - b.outstandingRequests || (a.id < b.id ? -1 : 1),
+    );
     const found = instances.find(({ id }) => id === home);
     const busy = (found?.outstandingRequests ?? 0) > (idlest?.outstandingRequests ?? 0) + extra;
     return { instanceId: (busy ? idlest?.id : home) ?? '' };

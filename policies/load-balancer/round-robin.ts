@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { definePolicy } from '../../sdk/policy.ts';
+import { nextInTurn } from '../support/turns.ts';
 
 /** Choose it where every request costs the same and an even count matters more than the shortest wait. */
 export default definePolicy({
@@ -11,11 +12,8 @@ export default definePolicy({
   parameters: z.strictObject({}),
   settings: z.strictObject({}),
   evaluate({ instances }, context) {
-    const ids = instances.map(({ id }) => id).sort();
-    // The last id, not a position: instances come and go without anyone being served twice in a row.
-    const { last } = context.state;
-    const next = ids.find((id) => typeof last === 'string' && id > last) ?? ids[0] ?? '';
-    context.state = { last: next };
-    return { instanceId: next };
+    const last = nextInTurn(instances, context.state.last);
+    context.state = { last };
+    return { instanceId: last };
   },
 });

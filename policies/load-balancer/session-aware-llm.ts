@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { definePolicy } from '../../sdk/policy.ts';
-import { cacheSettings, remembered, withSession } from '../support/session-cache.ts';
+import { cacheSettings, remember } from '../support/session-cache.ts';
 
 /** AIOS's balancer for chat: a conversation's next turn finds the cache of the last one; a new one goes where fewest wait. */
 export default definePolicy({
@@ -15,18 +15,15 @@ export default definePolicy({
   }),
   settings: cacheSettings,
   evaluate({ instances, sessionId }, context) {
-    const ids = instances.map(({ id }) => id);
-    const { cache_sessions: caches } = context.parameters;
-    const known = caches ? remembered(context.state, sessionId, ids) : undefined;
-    if (known !== undefined) return { instanceId: known };
     const [idlest] = [...instances].sort(
       (a, b) => a.outstandingRequests - b.outstandingRequests || (a.id < b.id ? -1 : 1),
     );
-    const instanceId = idlest?.id ?? '';
-    if (caches) {
-      const size = context.settings.session_cache_size;
-      context.state = withSession(context.state, sessionId, instanceId, size);
-    }
+    const fresh = idlest?.id ?? '';
+    if (!context.parameters.cache_sessions) return { instanceId: fresh };
+    const ids = instances.map(({ id }) => id);
+    const session = remember(context.state, sessionId, ids, context.settings.session_cache_size);
+    const instanceId = session.instanceId ?? fresh;
+    context.state = session.keep(instanceId);
     return { instanceId };
   },
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { preCheckActions } from '../../sdk/hooks.ts';
 import type { Json } from '../../sdk/packet.ts';
 import { definePolicy } from '../../sdk/policy.ts';
 
@@ -14,9 +15,14 @@ export default definePolicy({
     required: z.array(z.string()).max(100).default([]),
     /** Added where missing. */
     added: z.array(z.string()).max(100).default([]),
+    /** Which actions; others go on. Of those left out here, most bring no document that could have tags. */
+    actions: z
+      .array(z.enum(preCheckActions))
+      .default(['add_cluster', 'update_cluster', 'add_node', 'add_block', 'add_vdag_controller']),
   }),
   settings: z.strictObject({}),
-  evaluate({ input }, { parameters }) {
+  evaluate({ action, input }, { parameters }) {
+    if (!parameters.actions.includes(action)) return { allowed: true };
     const isDocument = typeof input === 'object' && input !== null && !Array.isArray(input);
     const document = (isDocument ? input : {}) as Readonly<Record<string, Json>>;
     const given = Array.isArray(document.tags) ? document.tags.map(String) : [];

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { definePolicy } from '../../sdk/policy.ts';
+import { callerKey, callerName, everyoneElse } from '../support/callers.ts';
 
 const mostCallers = 400;
-
-type Spent = Readonly<Record<string, number>>;
 
 /** Choose it where a fixed capacity is shared, and whoever is alone may have all of it. */
 export default definePolicy({
@@ -21,32 +20,36 @@ export default definePolicy({
   }),
   settings: z.strictObject({}),
   evaluate({ caller, cost }, context) {
-    const { capacity, window_seconds: seconds, weights } = context.parameters;
+    const { capacity, window_seconds: seconds, weights: given } = context.parameters;
+    const weights = new Map(Object.entries(given).map(([name, each]) => [callerKey(name), each]));
     const window = Math.floor(context.now / (seconds * 1000));
     const fresh = context.state.window !== window;
-    const spent: Spent = fresh ? {} : ((context.state.spent ?? {}) as Spent);
-    const weightOf = (name: string): number => weights[name] ?? 1;
-    const name = caller.slice(-64);
-    const callers = new Set([...Object.keys(spent), name]);
-    const total = [...callers].reduce((sum, each) => sum + weightOf(each), 0);
-    const used = Object.values(spent).reduce((sum, each) => sum + each, 0);
-    const own = spent[name] ?? 0;
-    const fair = (capacity * weightOf(name)) / total;
+    const before = fresh ? {} : ((context.state.spent ?? {}) as Readonly<Record<string, number>>);
+    const spent = new Map(Object.entries(before));
+    const own = callerKey(caller);
+    const key = spent.has(own) || spent.size < mostCallers ? own : everyoneElse;
+    if (!spent.has(key)) spent.set(key, 0);
+
+    let used = 0;
+    let total = 0;
+    for (const [name, each] of spent) {
+      used += each;
+      total += weights.get(name) ?? 1;
+    }
+    const fairOf = (name: string): number => (capacity * (weights.get(name) ?? 1)) / total;
+    const has = spent.get(key) ?? 0;
     // Beyond the fair share only what nobody else has a claim to.
-    const claims = [...callers].reduce((sum, each) => {
-      const left = (capacity * weightOf(each)) / total - (spent[each] ?? 0);
-      return each === name ? sum : sum + Math.max(0, left);
-    }, 0);
-    const fits = used + cost <= capacity;
-    const allowed = fits && (own + cost <= fair || used + cost + claims <= capacity);
-    const known = callers.size <= mostCallers || spent[name] !== undefined;
-    const next = { ...spent, ...(known ? { [name]: own + (allowed ? cost : 0) } : {}) };
-    context.state = { window, spent: next };
+    let claims = 0;
+    for (const [name, each] of spent) if (name !== key) claims += Math.max(0, fairOf(name) - each);
+    const allowed =
+      used + cost <= capacity && (has + cost <= fairOf(key) || used + cost + claims <= capacity);
+    if (allowed) spent.set(key, has + cost);
+    context.state = { window, spent: Object.fromEntries(spent) };
     if (allowed) return { allowed: true };
     const endsMs = (window + 1) * seconds * 1000;
     return {
       allowed: false,
-      reason: `${caller} has spent ${own} of a fair share of ${fair.toFixed(1)} in this window`,
+      reason: `${callerName(caller)} has spent ${has} of a fair share of ${fairOf(key).toFixed(1)} in this window`,
       retryAfterMs: Math.max(0, endsMs - context.now),
     };
   },

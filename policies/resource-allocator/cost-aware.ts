@@ -3,6 +3,9 @@ import type { NodeSnapshot } from '../../sdk/cluster.ts';
 import { definePolicy } from '../../sdk/policy.ts';
 import { allocate, allocatorParameters } from '../support/allocate.ts';
 
+/** Decides among nodes of the same cost, and never between different ones. */
+const tieWeight = 1e-9;
+
 /** Choose it where machines cost different amounts and any of them will do. */
 export default definePolicy({
   hook: 'resourceAllocator',
@@ -11,8 +14,8 @@ export default definePolicy({
   description:
     'Takes the cheapest node that fits, the fullest among equals. Choose it where machines are paid by the hour.',
   parameters: allocatorParameters.extend({
-    /** Key of the nodes' metadata: a number, in any one currency. */
-    cost_key: z.string().default('costPerHour'),
+    /** Key of the nodes' metadata: what an hour costs, a number or text that is one, in any one currency. */
+    cost_key: z.string().min(1).default('costPerHour'),
     /** Of nodes that do not say. */
     unknown_cost: z.number().nonnegative().default(1e6),
   }),
@@ -20,14 +23,15 @@ export default definePolicy({
   evaluate(input, { parameters }) {
     const { cost_key: key, unknown_cost: unknown, ...rest } = parameters;
     const costOf = ({ metadata }: NodeSnapshot): number => {
-      const cost = Number(metadata[key] ?? unknown);
+      const given = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+      const isText = typeof given === 'string' && given.trim() !== '';
+      const cost = typeof given === 'number' || isText ? Number(given) : Number.NaN;
       return Number.isFinite(cost) && cost >= 0 ? cost : unknown;
     };
-    const dearest = input.nodes.reduce((most, node) => Math.max(most, costOf(node)), 0);
     return allocate(input, rest, (node) => {
-      const cheap = dearest === 0 ? 1 : 1 - costOf(node) / dearest;
       const full = 1 - node.free.memoryBytes / Math.max(1, node.capacity.memoryBytes);
-      return 0.95 * cheap + 0.05 * full;
+      // Of the cost alone, not of the other nodes': scores of different clusters are compared.
+      return (1 - tieWeight) / (1 + costOf(node)) + tieWeight * full;
     });
   },
 });

@@ -13,5 +13,7 @@ export default definePolicy({
   parameters: allocatorParameters,
   settings: z.strictObject({ selection_mode: selectionMode.default('lightest-load') }),
   evaluate: (input, { parameters, settings }) =>
-    allocate(input, parameters, (node) => rankByMode(settings.selection_mode, node)),
+    allocate(input, parameters, (node) =>
+      rankByMode(settings.selection_mode, { ...node, gpus: [] }),
+    ),
 });

@@ -1,11 +1,40 @@
 import { z } from 'zod';
-import type { NodeSnapshot } from '../../sdk/cluster.ts';
+import type { GpuSnapshot, NodeSnapshot } from '../../sdk/cluster.ts';
+import { chooseDevices } from '../../sdk/fit.ts';
 import { definePolicy } from '../../sdk/policy.ts';
+import type { ResourceAmounts } from '../../sdk/spec/common.ts';
 import { allocate, allocatorParameters } from '../support/allocate.ts';
 
-/** Devices nobody has a share of: what is worth keeping together. */
-const whole = ({ gpus }: NodeSnapshot): number =>
-  gpus.reduce((count, gpu) => count + (gpu.sharedBy === 0 && !gpu.exclusive ? 1 : 0), 0);
+/** A device nobody has a share of: what is worth keeping, and keeping together. */
+const isWhole = ({ sharedBy, exclusive }: GpuSnapshot): boolean => sharedBy === 0 && !exclusive;
+
+/** 0 to 1: how little an instance on this node would leave broken up. */
+function keptTogether(node: NodeSnapshot, wanted: ResourceAmounts): number {
+  const { gpus } = node;
+  const chosen = new Map(
+    (chooseDevices(node, wanted) ?? []).map((index, at) => [index, wanted.gpus[at]]),
+  );
+  let wholeLeft = 0;
+  let broken = 0;
+  let stranded = 0;
+  for (const gpu of gpus) {
+    const request = chosen.get(gpu.index);
+    if (!request) {
+      wholeLeft += Number(isWhole(gpu));
+      continue;
+    }
+    broken += Number(isWhole(gpu));
+    if (request.exclusive) continue;
+    stranded += (gpu.freeMemoryBytes - request.memoryBytes) / Math.max(1, gpu.totalMemoryBytes);
+  }
+  const asked = Math.max(1, chosen.size);
+  // What is broken up weighs most, then how many whole ones the machine keeps, then how tight the fit is.
+  return (
+    0.6 * (1 - broken / asked) +
+    0.3 * (1 - wholeLeft / Math.max(1, gpus.length)) +
+    0.1 * (1 - stranded / asked)
+  );
+}
 
 /** Choose it on clusters of machines with many devices, where blocks of one device come beside blocks of eight. */
 export default definePolicy({
@@ -17,18 +46,5 @@ export default definePolicy({
   parameters: allocatorParameters,
   settings: z.strictObject({}),
   evaluate: (input, { parameters }) =>
-    allocate(input, parameters, (node) => {
-      const wanted = input.block.resources.gpus;
-      const untouched = whole(node);
-      const share = wanted[0]?.memoryBytes ?? 0;
-      const shareFits = node.gpus.some(
-        (gpu) => gpu.sharedBy > 0 && !gpu.exclusive && gpu.freeMemoryBytes >= share,
-      );
-      const packs = wanted.length === 1 && wanted[0]?.exclusive === false && shareFits;
-      const broken = packs ? 0 : wanted.length;
-      // Whole devices that would be left over, of all there are: fewer strand less.
-      const stranded = (untouched - broken) / Math.max(1, node.gpus.length);
-      const memory = node.free.memoryBytes / Math.max(1, node.capacity.memoryBytes);
-      return (packs ? 0.5 : 0) + 0.4 * (1 - Math.max(0, stranded)) + 0.1 * (1 - memory);
-    }),
+    allocate(input, parameters, (node) => keptTogether(node, input.block.resources)),
 });

@@ -13,7 +13,7 @@ export default definePolicy({
   evaluate({ nodes }) {
     const [best] = nodes
       .filter(({ healthy }) => healthy)
-      .sort((a, b) => b.free.memoryBytes - a.free.memoryBytes);
+      .sort((a, b) => b.free.memoryBytes - a.free.memoryBytes || (a.id < b.id ? -1 : 1));
     return best
       ? { allowed: true, nodeId: best.id }
       : { allowed: false, reason: 'no node is healthy' };

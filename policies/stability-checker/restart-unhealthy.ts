@@ -1,7 +1,6 @@
 import { definePolicy } from '../../sdk/policy.ts';
 import {
-  actOn,
-  countUnhealthy,
+  afterThreshold,
   stabilityParameters,
   stabilitySettings,
 } from '../support/restart-after.ts';
@@ -15,9 +14,5 @@ export default definePolicy({
     'Restarts an instance that was unhealthy so many checks in a row. Choose it where processes can hang without ending.',
   parameters: stabilityParameters,
   settings: stabilitySettings,
-  evaluate(input, context) {
-    const counts = countUnhealthy(input, context.state);
-    context.state = { counts };
-    return actOn(counts, context.parameters.unhealthy_threshold, () => 'restart');
-  },
+  evaluate: (input, context) => afterThreshold(input, context, () => 'restart'),
 });

@@ -1,7 +1,6 @@
 import { definePolicy } from '../../sdk/policy.ts';
 import {
-  actOn,
-  countUnhealthy,
+  afterThreshold,
   stabilityParameters,
   stabilitySettings,
 } from '../support/restart-after.ts';
@@ -15,12 +14,6 @@ export default definePolicy({
     'Restarts an instance that stays unhealthy, and moves it when that did not help. Choose it for blocks that start quickly.',
   parameters: stabilityParameters,
   settings: stabilitySettings,
-  evaluate(input, context) {
-    const counts = countUnhealthy(input, context.state);
-    context.state = { counts };
-    const { unhealthy_threshold: threshold } = context.parameters;
-    return actOn(counts, threshold, (_, count) =>
-      count >= 2 * threshold ? 'reassign' : 'restart',
-    );
-  },
+  evaluate: (input, context) =>
+    afterThreshold(input, context, (again) => (again ? 'reassign' : 'restart')),
 });

@@ -10,8 +10,10 @@ const written = z
 /** A number, or text that is one. */
 export const amount = z.union([z.number(), written]).pipe(z.number().nonnegative());
 
-/** A share: 0.8, or in percent 80. */
-export const share = amount.transform((value) => (value > 1 ? value / 100 : value));
+/** A share above 0: 0.8, or in percent 80. */
+export const share = amount
+  .transform((value) => (value > 1 ? value / 100 : value))
+  .pipe(z.number().positive().max(1));
 
 /** Of AIOS's cluster allocators. */
 export const selectorParameters = z.strictObject({

@@ -9,6 +9,12 @@ export function hashText(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** Ten characters that stand for any text: what keeps a thousand of them has a bounded state, whoever chose the texts. */
+export function digestText(text: string): string {
+  const bits = hashText(text) * 2 ** 18 + (hashText(`${text}\n`) >>> 14);
+  return bits.toString(36).padStart(10, '0');
+}
+
 /** Rendezvous hashing: when a name goes, only what was on it moves. @returns the name that scores highest for the key */
 export function rendezvous(key: string, names: readonly string[]): string | undefined {
   let best: string | undefined;

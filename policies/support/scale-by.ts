@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { HookAnswer, HookInput } from '../../sdk/hooks.ts';
+import { isStale } from '../../sdk/metrics.ts';
 import type { PolicyContext } from '../../sdk/policy.ts';
 import { amount } from './aios.ts';
 
@@ -16,40 +17,54 @@ export const scalingSettings = z.strictObject({
 /** How far a measured value may be from its target before anything happens. */
 const tolerance = 0.1;
 
+/** One value that is to be near another. */
+export interface Aim {
+  /** Names it in the reason. */
+  readonly what: string;
+  /** Per instance; absent where it is not known: then everything stays. */
+  readonly measured: number | undefined;
+  /** Above 0. */
+  readonly target: number;
+  /** Whether it is known too while no instance runs. Others keep one instance: at none they would stay for ever. */
+  readonly wakes?: boolean;
+}
+
+/** Instances that would bring the value to its target: at most twice as many, one less, or as many as now. */
+function wantedBy({ measured = 0, target, wakes }: Aim, current: number): number {
+  if (current === 0) return measured > 0 ? 1 : 0;
+  const ratio = measured / target;
+  if (Math.abs(ratio - 1) <= tolerance) return current;
+  // Rounded up both ways: what one step adds the next never takes away again while the load stays.
+  const wanted = Math.ceil(current * ratio);
+  return ratio > 1 ? Math.min(wanted, 2 * current) : Math.max(wanted, current - 1, wakes ? 0 : 1);
+}
+
 /**
  * Instances in proportion to a measured value over its target, as Kubernetes's autoscaler counts them: nothing within a
  * tenth of the target, at most twice as many at once, and one step down at a time. The last change is kept in the state.
- *
- * @param measured - per instance; nothing where it is not known: then everything stays
- * @param what - for the reason
  */
 export function scaleBy(
-  { block }: HookInput<'autoscaler'>,
+  { block, metrics }: HookInput<'autoscaler'>,
   context: PolicyContext<unknown, z.output<typeof scalingSettings>>,
-  measured: number | undefined,
-  target: number,
-  what: string,
+  aim: Aim,
 ): HookAnswer<'autoscaler'> {
+  const { measured, target, what } = aim;
   const current = block.instances.length;
-  const { scale_up_cooldown: upSeconds, scale_down_cooldown: downSeconds } = context.settings;
-  if (measured === undefined || current === 0 || target <= 0) {
+  if (current === 0 && !aim.wakes) return { hold: true, reason: 'no instance runs' };
+  if (measured === undefined || !Number.isFinite(measured)) {
     return { hold: true, reason: `${what} is not known` };
   }
-  const ratio = measured / target;
+  if (isStale(metrics, context.now)) return { hold: true, reason: 'the measurements are too old' };
   const seen = `${what} ${measured.toFixed(2)}, target ${target}`;
-  if (Math.abs(ratio - 1) <= tolerance) return { hold: true, reason: seen };
-  const wanted =
-    ratio > 1 ? Math.min(Math.ceil(current * ratio), current * 2) : Math.ceil(current * ratio);
-  const next = Math.max(
-    block.minInstances,
-    Math.min(block.maxInstances, ratio > 1 ? wanted : Math.max(wanted, current - 1)),
-  );
+  const wanted = wantedBy(aim, current);
+  const next = Math.max(block.minInstances, Math.min(block.maxInstances, wanted));
   if (next === current) return { hold: true, reason: seen };
+  const { scale_up_cooldown: upSeconds, scale_down_cooldown: downSeconds } = context.settings;
   const changedAtMs = Number(context.state.changedAtMs ?? Number.NEGATIVE_INFINITY);
-  const cooldownMs = 1000 * (next > current ? upSeconds : downSeconds);
-  const leftMs = changedAtMs + cooldownMs - context.now;
-  if (leftMs > 0)
+  const leftMs = changedAtMs + 1000 * (next > current ? upSeconds : downSeconds) - context.now;
+  if (leftMs > 0) {
     return { hold: true, reason: `${seen}; cooling down ${Math.ceil(leftMs / 1000)} s` };
+  }
   context.state = { changedAtMs: context.now };
   return { instances: next, reason: seen };
 }

@@ -75,3 +75,20 @@ test('an unknown hook is an error', () => {
     },
   });
 });
+
+test('actions that a policy may add are typed by themselves', () => {
+  definePolicy({
+    ...described,
+    hook: 'resourceAllocator',
+    name: 'mover',
+    parameters: z.object({ patience: z.number().default(1) }),
+    evaluate: () => ({ score: 0, assignments: [] }),
+    actions: {
+      reassignment(input, context) {
+        expectTypeOf(input.instanceId).toEqualTypeOf<string>();
+        expectTypeOf(context.parameters).toEqualTypeOf<{ patience: number }>();
+        return { skip: true as const, reason: input.reason };
+      },
+    },
+  });
+});

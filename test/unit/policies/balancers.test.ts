@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { loadBalancers } from '../../../policies/load-balancer/index.ts';
 import prefixAffine from '../../../policies/load-balancer/prefix-affine.ts';
 import roundrobin from '../../../policies/load-balancer/roundrobin.ts';
 import sessionAffine from '../../../policies/load-balancer/session-affine.ts';
@@ -79,13 +80,96 @@ describe("AIOS's balancers", () => {
     ]);
   });
 
-  it('keep a bounded number of sessions, however many come and however long their names', () => {
+  it('remember as many sessions as AIOS asks for within the state that is kept, whatever the names', () => {
     const keeper: Keeper = { state: {} };
     const settings = { session_cache_size: '2000' };
-    for (let at = 0; at < 1200; at += 1) {
-      ask(sessionAware, question(`${'x'.repeat(200)}${at}`), { keeper, settings });
-    }
+    const given = instances(...Array.from({ length: 30 }, () => 0)).map((each) => ({
+      ...{ ...each, id: `${'i'.repeat(200)}${each.id}` },
+    }));
+    const name = (at: number) => `${'é\u0001'.repeat(100)}${at}`;
+    const parameters = { cache_sessions: true };
+    const options = { keeper, settings, parameters };
+    const homes = Array.from(
+      { length: 2000 },
+      (_, at) => ask<Answer>(roundrobin, question(name(at), given), options).instanceId,
+    );
 
     expect(JSON.stringify(keeper.state).length).toBeLessThan(64 * 1024);
+    expect(new Set(homes).size).toBe(30);
+    for (const at of [0, 1, 999, 1999]) {
+      expect(ask<Answer>(roundrobin, question(name(at), given), options).instanceId).toBe(
+        homes[at],
+      );
+    }
   });
+
+  it('drop the session that was silent longest', () => {
+    const keeper: Keeper = { state: {} };
+    const options = {
+      keeper,
+      settings: { session_cache_size: 4 },
+      parameters: { cache_sessions: true },
+    };
+    const on = (session: string) => ask<Answer>(roundrobin, question(session), options).instanceId;
+    const [home, silent] = [on('talks'), on('silent')];
+    for (let at = 0; at < 12; at += 1) {
+      on(`other-${at}`);
+      expect(on('talks')).toBe(home);
+    }
+
+    // It takes the next turn like a new one, and its old place was another.
+    expect([silent, on('silent')]).toEqual(['in-1', 'in-2']);
+  });
+
+  it('write nothing where nothing changes, and remember nothing with a cache of none', () => {
+    const keeper: Keeper = { state: {} };
+    const state = { cache: { instances: ['in-2'], sessions: [] as unknown[] } };
+    ask(sessionAware, question('a', instances(1, 1, 0)), { keeper });
+    const context = {
+      ...{ parameters: { cache_sessions: true }, settings: { session_cache_size: 1000 } },
+      ...{ state: keeper.state, now: 0, random: () => 0, log: () => undefined },
+    };
+    const before = context.state;
+    sessionAware.evaluate(question('a', instances(0, 0, 9)), context);
+    expect(context.state).toBe(before);
+
+    const none: Keeper = { state: {} };
+    ask(sessionAware, question('a', instances(1, 1, 0)), {
+      ...{ keeper: none, settings: { session_cache_size: 0 } },
+    });
+    expect(none.state).toEqual(state);
+  });
+
+  it('roundrobin without cache_sessions gives requests in turn', () => {
+    const keeper: Keeper = { state: {} };
+    const order = ['a', 'a', 'a', 'a'].map(
+      (session) => ask<Answer>(roundrobin, question(session), { keeper }).instanceId,
+    );
+
+    expect(order).toEqual(['in-0', 'in-1', 'in-2', 'in-0']);
+    expect(keeper.state).toEqual({ last: 'in-0' });
+  });
+});
+
+describe('every balancer', () => {
+  it.each(loadBalancers.map((policy) => [policy.name, policy] as const))(
+    '%s takes an instance of the question, and only that one while nothing changes',
+    (_, policy) => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.nat(20), { minLength: 1, maxLength: 6 }),
+          fc.string(),
+          fc.option(fc.string(), { nil: undefined }),
+          (outstanding, session, prompt) => {
+            const given = instances(...outstanding);
+            const asked = question(session, given, prompt);
+            const first = ask<Answer>(policy, asked).instanceId;
+
+            expect(given.map(({ id }) => id)).toContain(first);
+            expect(ask<Answer>(policy, asked).instanceId).toBe(first);
+          },
+        ),
+      );
+    },
+  );
 });

@@ -48,13 +48,44 @@ describe('token-bucket', () => {
     expect(at(200 + (refused.retryAfterMs ?? 0)).allowed).toBe(true);
   });
 
-  it('keeps a bounded state, whoever asks', () => {
+  it('forgets nobody who has spent, however many others come in between', () => {
     const keeper: Keeper = { state: {} };
-    for (let at = 0; at < 1000; at += 1) {
-      ask(tokenBucket, question(`${'caller'.repeat(30)}${at}`), { keeper, now: at });
+    const parameters = { burst: 10, rate_per_second: 1e-6 };
+    let now = 0;
+    let admitted = 0;
+    for (let round = 0; round < 3; round += 1) {
+      for (let at = 0; at < 12; at += 1) {
+        const options = { keeper, parameters, now };
+        admitted += Number(ask<Answer>(tokenBucket, question('me'), options).allowed);
+      }
+      for (let at = 0; at < 450; at += 1) {
+        now += 1;
+        ask(tokenBucket, question(`${round}-${at}`, 10), { keeper, parameters, now });
+      }
     }
 
-    expect(JSON.stringify(keeper.state).length).toBeLessThan(64 * 1024);
+    expect(admitted).toBe(10);
+  });
+
+  it('gives all for whom there is no room together what one of them would have', () => {
+    const keeper: Keeper = { state: {} };
+    const admitted = Array.from(
+      { length: 450 },
+      (_, at) => ask<Answer>(tokenBucket, question(`c${at}`, 10), { keeper }).allowed,
+    );
+
+    expect(admitted.filter(Boolean)).toHaveLength(401);
+  });
+
+  it('fills nothing when the clock is set back, and says of what is too dear that it never goes', () => {
+    const keeper: Keeper = { state: {} };
+    const at = (now: number, cost: number) =>
+      ask<Answer>(tokenBucket, question('a', cost), { keeper, now });
+    expect(at(100_000, 10).allowed).toBe(true);
+
+    expect(at(50_000, 1).allowed).toBe(false);
+    expect(at(100_000, 1).allowed).toBe(false);
+    expect(at(200_000, 11)).not.toHaveProperty('retryAfterMs');
   });
 });
 
@@ -105,5 +136,41 @@ describe('fair-share', () => {
 
     expect(small).toBe(2);
     expect(big).toBe(8);
+  });
+});
+
+describe('whoever asks', () => {
+  const names = ['constructor', '__proto__', 'toString', '=a', '#a', '*', '', '\u0000'];
+
+  it.each([
+    ['token-bucket', tokenBucket, { burst: 2, rate_per_second: 0.001 }],
+    ['fair-share', fairShare, { capacity: 2 * names.length }],
+  ])('%s counts each by itself, whatever the name', (_, policy, parameters) => {
+    const keeper: Keeper = { state: {} };
+    const spend = (caller: string) =>
+      ask<Answer>(policy, question(caller), { keeper, parameters }).allowed;
+
+    for (const _round of [1, 2])
+      for (const name of names) expect([name, spend(name)]).toEqual([name, true]);
+    for (const name of names) expect([name, spend(name)]).toEqual([name, false]);
+  });
+
+  it.each([
+    ['token-bucket', tokenBucket, {}],
+    ['fair-share', fairShare, { capacity: 500 }],
+  ])('%s keeps a bounded state and a short reason, whatever the names', (_, policy, parameters) => {
+    const keeper: Keeper = { state: {} };
+    let admitted = 0;
+    for (let at = 0; at < 700; at += 1) {
+      const caller = `${'\u0001é'.repeat(40)}${at}${'x'.repeat(3000)}`;
+      const answer = ask<Answer & { reason?: string }>(policy, question(caller, 1), {
+        ...{ keeper, parameters },
+      });
+      admitted += Number(answer.allowed);
+      expect((answer.reason ?? '').length).toBeLessThan(1000);
+    }
+
+    expect(JSON.stringify(keeper.state).length).toBeLessThan(64 * 1024);
+    if (policy === fairShare) expect(admitted).toBeLessThanOrEqual(500);
   });
 });
