@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { builtinPolicies } from '../policies/index.ts';
 import { startGateway } from '../runtime/gateway/index.ts';
-import { createControlPlane } from '../runtime/index.ts';
+import { type ControlPlaneOptions, createControlPlane } from '../runtime/index.ts';
 import { createGenerationDriver, createGraphRunner } from '../runtime/vdag/index.ts';
 import { StoreError } from '../sdk/errors.ts';
 
@@ -14,6 +14,8 @@ export interface ServeOptions {
   readonly apiKeys: readonly string[];
   /** How long instances wait for a control plane before they end themselves. */
   readonly orphanTimeoutMs: number;
+  /** How many decisions are kept, and how long. @default 1000, of any age */
+  readonly decisions?: NonNullable<ControlPlaneOptions['decisions']>;
   readonly log: (line: string) => void;
 }
 
@@ -38,6 +40,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     dataDirectory,
     policies: builtinPolicies,
     orphanTimeoutMs: options.orphanTimeoutMs,
+    ...(options.decisions ? { decisions: options.decisions } : {}),
     log,
   });
   const { directory, artifacts } = controlPlane;

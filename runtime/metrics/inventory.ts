@@ -9,6 +9,8 @@ export interface InventoryOptions {
   readonly backends: ReadonlyMap<string, ClusterBackend>;
   /** @default 2000 */
   readonly measureIntervalMs?: number;
+  /** Told after every round of measuring. */
+  readonly onMeasured?: () => void;
   readonly log: (line: string) => void;
 }
 
@@ -19,6 +21,9 @@ export interface Inventory {
   /** The same object until something about the cluster changes. */
   cluster(tenant: string, clusterId: string): ClusterView | undefined;
   clusters(tenant: string): readonly ClusterView[];
+  /** These nodes take no new instances until the next call; the others of the cluster do. */
+  cordon(tenant: string, clusterId: string, nodeIds: readonly string[]): void;
+  cordoned(tenant: string, clusterId: string): readonly string[];
   /** Those that have, or had, a cluster. */
   tenants(): readonly string[];
   /** Grows with every change of what placement would see. */
@@ -30,16 +35,26 @@ export interface Inventory {
   close(): Promise<void>;
 }
 
-function viewOf(spec: ClusterSpec, measured: ReadonlyMap<string, NodeMeasurement>): ClusterView {
-  return { spec, healthyNodes: new Set(spec.nodes.map(({ id }) => id)), measured };
+function viewOf(
+  spec: ClusterSpec,
+  measured: ReadonlyMap<string, NodeMeasurement>,
+  cordoned: readonly string[] = [],
+): ClusterView {
+  const ids = spec.nodes.map(({ id }) => id).filter((id) => !cordoned.includes(id));
+  return { spec, healthyNodes: new Set(ids), measured };
 }
 
 export function createInventory(options: InventoryOptions): Inventory {
   const { backends, log, measureIntervalMs = 2000 } = options;
   const tenants = new Map<string, Map<string, ClusterView>>();
+  const cordons = new Map<string, readonly string[]>();
   let revision = 0;
   let running: Promise<void> | undefined;
   let closed = false;
+
+  const cordonKey = (tenant: string, clusterId: string) => JSON.stringify([tenant, clusterId]);
+  const cordonedOf = (tenant: string, clusterId: string): readonly string[] =>
+    cordons.get(cordonKey(tenant, clusterId)) ?? [];
 
   async function measureOne(tenant: string, spec: ClusterSpec): Promise<void> {
     try {
@@ -47,7 +62,7 @@ export function createInventory(options: InventoryOptions): Inventory {
       const views = tenants.get(tenant);
       // It may have been removed or replaced meanwhile.
       if (measured && views?.get(spec.id)?.spec === spec) {
-        views.set(spec.id, viewOf(spec, measured));
+        views.set(spec.id, viewOf(spec, measured, cordonedOf(tenant, spec.id)));
       }
     } catch (error) {
       log(`cluster '${spec.id}' could not be measured: ${AiosError.from(error).message}`);
@@ -60,6 +75,7 @@ export function createInventory(options: InventoryOptions): Inventory {
     );
     await Promise.all(all);
     revision += 1;
+    options.onMeasured?.();
   }
 
   function measure(): Promise<void> {
@@ -79,15 +95,25 @@ export function createInventory(options: InventoryOptions): Inventory {
     setCluster(tenant, cluster) {
       const views = tenants.get(tenant) ?? new Map<string, ClusterView>();
       tenants.set(tenant, views);
-      views.set(cluster.id, viewOf(cluster, views.get(cluster.id)?.measured ?? new Map()));
+      const measured = views.get(cluster.id)?.measured ?? new Map();
+      views.set(cluster.id, viewOf(cluster, measured, cordonedOf(tenant, cluster.id)));
       revision += 1;
     },
     removeCluster(tenant, clusterId) {
       tenants.get(tenant)?.delete(clusterId);
+      cordons.delete(cordonKey(tenant, clusterId));
       revision += 1;
     },
     cluster: (tenant, clusterId) => tenants.get(tenant)?.get(clusterId),
     clusters: (tenant) => [...(tenants.get(tenant)?.values() ?? [])],
+    cordon(tenant, clusterId, nodeIds) {
+      const view = tenants.get(tenant)?.get(clusterId);
+      if (!view) return;
+      cordons.set(cordonKey(tenant, clusterId), nodeIds);
+      tenants.get(tenant)?.set(clusterId, viewOf(view.spec, view.measured, nodeIds));
+      revision += 1;
+    },
+    cordoned: cordonedOf,
     tenants: () => [...tenants.keys()],
     get revision() {
       return revision;

@@ -6,7 +6,7 @@ import { EventQueue } from './event-queue.ts';
 import { largestOf, SimulatedNetwork } from './network.ts';
 import { createStream, draw } from './random.ts';
 import { meanOf, quantile, type Sample, type VariantReport } from './report.ts';
-import { clustersOf, type JobTemplate, type Scenario } from './scenario.ts';
+import { clustersOf, type JobTemplate, pickJob, type Scenario } from './scenario.ts';
 
 const minuteMs = 60_000;
 const tenant = 'default';
@@ -107,7 +107,7 @@ export class VariantRun {
         const { event } = next;
         if (event.type === 'arrival') {
           this.#nextArrival(arrivals);
-          await this.#arrive(this.#pick(templates), durations);
+          await this.#arrive(pickJob(this.#scenario, templates()), durations);
         } else if (event.type === 'departure') await this.#depart(event.job, event.placement);
         else if (event.type === 'failure')
           await this.#fail(event.clusterId, event.nodeId, failures);
@@ -145,16 +145,6 @@ export class VariantRun {
         this.#events.add(atMs, { type: 'failure', clusterId, nodeId });
       }
     }
-  }
-
-  #pick(random: () => number): JobTemplate {
-    const { jobs } = this.#scenario;
-    let left = random() * jobs.reduce((sum, { weight }) => sum + weight, 0);
-    for (const job of jobs) {
-      left -= job.weight;
-      if (left < 0) return job;
-    }
-    return jobs[0] as JobTemplate;
   }
 
   async #arrive(template: JobTemplate, durations: () => number): Promise<void> {

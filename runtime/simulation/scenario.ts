@@ -146,3 +146,13 @@ export function clustersOf({ clusters }: Scenario): readonly ClusterSpec[] {
     });
   });
 }
+
+/** @param random - 0 ≤ x < 1 @returns a job, by weight */
+export function pickJob({ jobs }: Scenario, random: number): JobTemplate {
+  let left = random * jobs.reduce((sum, { weight }) => sum + weight, 0);
+  for (const job of jobs) {
+    left -= job.weight;
+    if (left < 0) return job;
+  }
+  return jobs[0] as JobTemplate;
+}

@@ -109,6 +109,29 @@ describe('the commands of the README work as they stand', () => {
     await runAll('aios create-component shout.ts');
   });
 
+  it('of a policy of one’s own, from nothing to a decision', async () => {
+    const [commands = ''] = codeOf('Write a policy');
+    const [written = ''] = codeOf('Write a policy', 'json');
+    await runAll(commands);
+    await writeFile(join(folder, 'own.cases.json'), `[${written}]`);
+
+    expect(await runAll('aios policy test night-shift.ts --cases own.cases.json')).toContain(
+      '1 of 1 cases passed',
+    );
+    const block = JSON.parse(
+      await readFile(join(repository, 'examples/hello-block/block.json'), 'utf8'),
+    );
+    const policies = { resourceAllocator: { policyRuleURI: 'night-shift:1.0.0-dev' } };
+    await writeFile(
+      join(folder, 'night.json'),
+      JSON.stringify({ ...block, id: 'night', policies }),
+    );
+    await runAll('aios create-component examples/hello-block/block.ts --replace');
+    expect(await runAll('aios create-block night.json --dry-run')).toContain(
+      'night-shift:1.0.0-dev',
+    );
+  });
+
   it('of a program, in a project that has the package', async () => {
     const [code = ''] = codeOf('The command line', 'js');
     const program = await mkdtemp(join(folder, 'program-'));
@@ -124,6 +147,16 @@ describe('the commands of the README work as they stand', () => {
 });
 
 describe('the examples show what they say', () => {
+  it('a simulation tells its variants apart', async () => {
+    const page = await readFile(join(repository, 'examples/simulate/README.md'), 'utf8');
+    const [, command = ''] = /^```sh\n(.*?)^```$/ms.exec(page) ?? [];
+
+    const out = await runAll(command);
+
+    expect(out).toMatch(/bin-pack .*\nspread /);
+    expect(await readFile(join(folder, 'plot.svg'), 'utf8')).toContain('</svg>');
+  });
+
   it('a policy of one’s own refuses a node that the platform would take', async () => {
     await runAll('aios create-policy examples/custom-policy/keep-reserve.ts');
 

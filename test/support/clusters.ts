@@ -40,6 +40,7 @@ export const testHost = (extra: readonly AnyPolicy[] = []): PolicyHost =>
     builtins: [...builtinPolicies, ...extra],
     store: createMemoryStore(),
     loadArtifact: () => Promise.reject(new Error('no artifacts here')),
+    seed: () => 7,
   });
 
 export function testPlacement(

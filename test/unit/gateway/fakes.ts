@@ -124,6 +124,8 @@ export function fakeControlPlane(overrides: Partial<ControlPlane> = {}): Control
     status: unused,
     create: async (_tenant, kind, spec) => ({ kind, id: 'x', revision: 1, spec, warnings: [] }),
     dryRunBlock: unused,
+    previewBlock: unused,
+    reassign: unused,
     createPlan: unused,
     list: async (_tenant, kind) => [kind],
     async get(_tenant, kind, id) {
