@@ -104,7 +104,7 @@ test('blocks are scaled, nodes come and go, and things are found from the comman
     code: 3,
     err: expect.stringContaining("Did you mean 'n3'?"),
   });
-  const filter = { blockQuery: { variable: 'id', operator: 'LIKE', value: 'oc%' } };
+  const filter = { blockQuery: { variable: 'id', operator: '==', value: 'ocr' } };
   const found = await aios('search block - --json', filter);
   expect(JSON.parse(found.out)).toMatchObject({ matched: 1, results: [{ id: 'ocr' }] });
   const allocated = await fetch(`${gateway.url}/api/allocate`, {
