@@ -271,6 +271,7 @@ export class BlockReconciler {
     if (!created) {
       this.#pendingReason = decision.message;
       if (refusal) this.#waiting.refused(asked, refusal);
+      else this.#waiting.forget();
       // What changed while policies were asked, they may not have seen.
       if (this.#waiting.isOver) this.#alarm.in(changeRetryMs);
       // The same refusal again says nothing new.

@@ -122,10 +122,10 @@ export async function placeInstances(
     ...(reassigned ? { reassigned } : {}),
   };
   const placed = await context.placement.place(asked, { reserve: true });
-  const { decision, reservationId, preempted = [], awaited } = placed;
+  const { decision, reservationId, preempted = [], awaited, isLost } = placed;
   const plan = decision.plan;
   if (reservationId === undefined || !plan) {
-    return { decision, refusal: { request: asked, awaited } };
+    return isLost ? { decision } : { decision, refusal: { request: asked, awaited } };
   }
   const created = plan.instances.map(
     (planned, index): InstanceDocument => ({

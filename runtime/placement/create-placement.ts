@@ -13,8 +13,11 @@ import { preemptVictims } from './preempt-victims.ts';
 import { possiblePlaces } from './preview.ts';
 import { createSnapshots, type Snapshots } from './snapshot.ts';
 
-/** Another placement may take the room between the dry run and the reservation; then everything is looked at anew. */
-const maxAttempts = 3;
+/**
+ * Another placement may take the room between the dry run and the reservation; then everything is looked at anew. Each time
+ * somebody got a place, so many that want the same node at once all come through.
+ */
+const maxAttempts = 50;
 
 /** @throws {SpecError} AMOUNT_MISSING - the documents do not say what an instance needs */
 function blockOf({ block, policies }: PlacementRequest): BlockView {
@@ -130,7 +133,11 @@ export function createPlacement(options: PlacementOptions): Placement {
       const { message } = AiosError.from(fault);
       const named = message.startsWith(subject) ? message : `${subject}: ${message}`;
       const awaited = awaitedNow(last);
-      return { decision: draft.finish('refused', named), ...(awaited ? { awaited } : {}) };
+      const isLost = AiosError.from(fault).code === 'CAPACITY_LOST';
+      return {
+        decision: draft.finish('refused', named),
+        ...(isLost ? { isLost } : awaited ? { awaited } : {}),
+      };
     }
   }
 

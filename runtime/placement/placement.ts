@@ -81,6 +81,8 @@ export interface PlacementResult {
   readonly preempted?: readonly string[];
   /** Of a refusal: what it went by. */
   readonly awaited?: Awaited;
+  /** Of a refusal: others took the room each time. There was some, so it is worth another try soon. */
+  readonly isLost?: boolean;
 }
 
 /** Runs the pipeline: filter → selection → dry runs → post dry run → reserve. Every step appends to the decision. */
