@@ -45,6 +45,7 @@ export const errorCodes = {
   POLICY_OUTPUT_INVALID: refused,
   POLICY_INPUT_INVALID: internal,
   POLICY_LIMIT_EXCEEDED: refused,
+  POLICY_UNREACHABLE: unavailable,
   POLICY_DEFAULT_MISSING: internal,
   NO_CANDIDATE: refused,
   CAPACITY_LOST: { ...refused, retryable: true },

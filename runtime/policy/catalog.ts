@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import { PolicyError } from '../../sdk/errors.ts';
-import { hookNames, hooks } from '../../sdk/hooks.ts';
+import { type HookName, hookNames, hooks } from '../../sdk/hooks.ts';
 import { parseVersionedName } from '../../sdk/ids.ts';
 import { nearest } from '../../sdk/nearest.ts';
 import type { AnyPolicy } from '../../sdk/policy.ts';
+import { compileProtocol, type ProtocolCheck } from '../../sdk/protocol.ts';
+import type { ExecutionType } from '../../sdk/spec/execution.ts';
 import type { PolicySpec } from '../../sdk/spec/policy.ts';
 import type { Store, StoredDocument } from '../store/store.ts';
 import { type Checker, createJsonSchemaChecker, createZodChecker } from './checker.ts';
+import { digestOf } from './digest.ts';
+import type { Runners } from './execution/index.ts';
 import { createInProcessRunner } from './in-process.ts';
 import type { PolicyRunner } from './runner.ts';
-import type { SandboxPool } from './sandbox-pool.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -26,7 +29,14 @@ export interface CatalogEntry {
   readonly settings: JsonObject;
   readonly checkParameters: Checker;
   readonly checkSettings: Checker;
-  runner(): Promise<PolicyRunner>;
+  readonly execution: ExecutionType | 'in-process';
+  /** Of one evaluation. */
+  readonly timeLimitMs: number;
+  /** Of a function's input and output, where its document says what they are. */
+  readonly checkInput?: ProtocolCheck;
+  readonly checkOutput?: ProtocolCheck;
+  /** @param asJob - in a fresh sandbox, where it has code that can run in one */
+  runner(asJob?: boolean): Promise<PolicyRunner>;
 }
 
 export interface Catalog {
@@ -48,24 +58,38 @@ function builtInEntry(policy: AnyPolicy): CatalogEntry {
     settings: {},
     checkParameters: createZodChecker(policy.parameters),
     checkSettings: createZodChecker(policy.settings),
+    execution: 'in-process',
+    timeLimitMs: hooks[policy.hook].timeLimitMs,
     runner: async () => runner,
   };
 }
 
+/** Of the code; of what has none here, of the document that says where it is. */
+const hashOf = ({ artifact, execution, uri }: PolicySpec): string =>
+  artifact?.hash ?? digestOf({ uri, execution });
+
 /** Of a document, whether or not it is stored. */
-export function uploadedEntry(tenant: string, spec: PolicySpec, pool: SandboxPool): CatalogEntry {
-  const { uri, hook, artifact } = spec;
+export function uploadedEntry(
+  tenant: string,
+  spec: PolicySpec,
+  runners: Pick<Runners, 'get'>,
+): CatalogEntry {
+  const { uri, hook, execution, inputSchema, outputSchema } = spec;
   return {
     uri,
     hook,
     description: spec.description,
     origin: 'uploaded',
-    hash: artifact.hash,
+    hash: hashOf(spec),
     parameters: spec.parameters,
     settings: spec.settings,
     checkParameters: createJsonSchemaChecker(spec.parametersSchema),
     checkSettings: createJsonSchemaChecker(spec.settingsSchema),
-    runner: () => pool.get({ tenant, uri, hook, ...artifact }),
+    execution: execution.type,
+    timeLimitMs: execution.timeLimitMs ?? hooks[hook as HookName].timeLimitMs,
+    ...(inputSchema ? { checkInput: compileProtocol(inputSchema) } : {}),
+    ...(outputSchema ? { checkOutput: compileProtocol(outputSchema) } : {}),
+    runner: (asJob) => runners.get(tenant, spec, asJob),
   };
 }
 
@@ -96,7 +120,7 @@ function indexOf(builtins: readonly AnyPolicy[]): ReadonlyMap<string, CatalogEnt
 export function createCatalog(
   builtins: readonly AnyPolicy[],
   store: Store,
-  pool: SandboxPool,
+  runners: Pick<Runners, 'get'>,
 ): Catalog {
   const index = indexOf(builtins);
   const uploaded = new Map<string, { readonly revision: number; readonly entry: CatalogEntry }>();
@@ -107,7 +131,7 @@ export function createCatalog(
     const name = JSON.stringify([tenant, id]);
     const known = uploaded.get(name);
     if (known?.revision === revision) return known.entry;
-    const entry = uploadedEntry(tenant, value, pool);
+    const entry = uploadedEntry(tenant, value, runners);
     uploaded.set(name, { revision, entry });
     return entry;
   }

@@ -7,6 +7,7 @@ export const evaluationFaults: ReadonlySet<ErrorCode> = new Set([
   'POLICY_TIMEOUT',
   'POLICY_OUTPUT_INVALID',
   'POLICY_LIMIT_EXCEEDED',
+  'POLICY_UNREACHABLE',
   'BUSY',
 ]);
 

@@ -2,7 +2,13 @@ import { AiosError, PolicyError } from '../../sdk/errors.ts';
 import type { PolicyState } from '../../sdk/hooks.ts';
 import type { AnyPolicy, PolicyContext } from '../../sdk/policy.ts';
 import { createRandom } from './random.ts';
-import { checkedState, type PolicyRunner, type RunRequest, runLimits } from './runner.ts';
+import {
+  checkedState,
+  noManagement,
+  type PolicyRunner,
+  type RunRequest,
+  runLimits,
+} from './runner.ts';
 
 /** One evaluate function, whatever the hook: the catalog has matched the hook, the input is the hook's. */
 type Evaluate = (input: unknown, context: PolicyContext<unknown, unknown>) => unknown;
@@ -13,6 +19,12 @@ type Evaluate = (input: unknown, context: PolicyContext<unknown, unknown>) => un
  */
 export function createInProcessRunner(policy: AnyPolicy): PolicyRunner {
   const evaluate = policy.evaluate as Evaluate;
+
+  function answer({ command, input }: RunRequest, context: PolicyContext<unknown, unknown>) {
+    if (!command) return evaluate.call(policy, input, context);
+    if (!policy.management) throw noManagement(policy.uri);
+    return policy.management(command.action, command.data, context);
+  }
 
   function run(request: RunRequest) {
     const { parameters, settings, nowMs, timeLimitMs } = request;
@@ -31,7 +43,7 @@ export function createInProcessRunner(policy: AnyPolicy): PolicyRunner {
     };
     try {
       const startedMs = performance.now();
-      const output = evaluate.call(policy, request.input, context);
+      const output = answer(request, context);
       const durationMs = performance.now() - startedMs;
       if (durationMs > timeLimitMs) {
         throw new PolicyError(

@@ -9,9 +9,12 @@ import {
   type PolicyState,
 } from '../../sdk/hooks.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
+import { askPolicy } from './ask-policy.ts';
+import { createCallFunction, stateKeyOf } from './call-function.ts';
 import { type CatalogEntry, createCatalog } from './catalog.ts';
 import { assertConfigured, chosenUri, configure } from './configure.ts';
 import { digestOf } from './digest.ts';
+import { createRunners } from './execution/index.ts';
 import { evaluationFaults, fallbackAnswer } from './fallback.ts';
 import { deepFreeze } from './freeze.ts';
 import type {
@@ -22,12 +25,11 @@ import type {
   PolicyHostOptions,
 } from './host.ts';
 import { foldDefaults } from './levels.ts';
-import { checkOutput } from './output.ts';
+import { createManage } from './manage.ts';
 import { createStateKeeper } from './policy-state.ts';
 import { recordedOutput } from './recorded-output.ts';
 import { attachRecording } from './recording.ts';
 import { createReplays, type Replays } from './replay.ts';
-import { createSandboxPool } from './sandbox-pool.ts';
 
 const isHookName = (hook: string): hook is HookName => Object.hasOwn(hooks, hook);
 
@@ -47,14 +49,15 @@ function wrongHook(policy: CatalogEntry, hook: string): Problem {
  */
 export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
   const { clock = Date.now, seed = () => randomInt(2 ** 32) } = options;
-  const pool = createSandboxPool(options.loadArtifact);
-  const catalog = createCatalog(options.builtins, options.store, pool);
   const states = createStateKeeper(options.store, options.stateWriteDelayMs);
+  const call = createCallFunction({ catalog: () => catalog, states });
+  const runners = createRunners({ ...options, call });
+  const catalog = createCatalog(options.builtins, options.store, runners);
   const listeners = new Set<(observed: Observed) => void>();
   let replays: Replays | undefined;
 
-  async function resolve<H extends HookName, A extends HookAction<H>>(
-    request: EvaluateRequest<H, A>,
+  async function resolve(
+    request: Pick<EvaluateRequest<HookName, never>, 'tenant' | 'hook' | 'reference'>,
     defaults: PolicyReference | undefined,
   ): Promise<CatalogEntry> {
     const { tenant, hook, reference } = request;
@@ -73,7 +76,7 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
       const policy = await resolve(request, defaults);
       const configuration = assertConfigured(policy, request.reference, defaults);
       const input = deepFreeze(request.input);
-      const runner = await policy.runner();
+      const { asJob = false, timeLimitMs, signal } = request;
       const startedMs = performance.now();
       const record = {
         hook,
@@ -87,14 +90,14 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         inputDigest: digestOf(input),
       };
 
-      let given: PolicyState = {};
+      let recordedState: PolicyState = {};
 
       function evaluationOf(
         rest: Pick<PolicyEvaluation, 'error' | 'logs' | 'stateRevision' | 'output'>,
       ): PolicyEvaluation {
         const durationMs = performance.now() - startedMs;
         const evaluation = { ...record, ...rest, durationMs };
-        attachRecording(evaluation, { input, state: given, decision: {} });
+        attachRecording(evaluation, { input, state: recordedState, decision: {} });
         for (const listener of listeners) listener({ tenant, hook, action, useSite, evaluation });
         return evaluation;
       }
@@ -124,33 +127,22 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
       }
 
       async function run(state: PolicyState, stateRevision: number) {
-        given = deepFreeze(state);
+        const frozen = deepFreeze(state);
+        recordedState = frozen;
         try {
-          const answer = await runner.run({
-            hook,
-            input,
-            ...configuration,
-            state: given,
-            nowMs: record.nowMs,
-            seed: record.seed,
-            timeLimitMs: hooks[hook].timeLimitMs,
-          });
-          const { logs } = answer;
-          try {
-            const output = checkOutput(policy.uri, hook, action, input, answer.output);
-            const result = evaluated(output as HookOutput<H, A>, { logs, stateRevision });
-            return { state: answer.state, result };
-          } catch (fault) {
-            const { code, message, problems } = AiosError.from(fault);
-            throw new PolicyError(code, message, { problems, details: { logs }, cause: fault });
-          }
+          const { nowMs, seed } = record;
+          const given = { hook, action, input, tenant, nowMs, seed, asJob, timeLimitMs, signal };
+          const answer = await askPolicy(policy, { ...given, ...configuration, state: frozen });
+          const { output, logs } = answer;
+          const result = evaluated(output as HookOutput<H, A>, { logs, stateRevision });
+          return { state: answer.state, result };
         } catch (fault) {
           return { state, result: failed(fault, stateRevision) };
         }
       }
 
-      const key = { tenant, policyUri: policy.uri, useSite };
-      return states.use(key, run).catch((fault: unknown) => {
+      if (asJob || policy.execution === 'job') return (await run({}, 0)).result;
+      return states.use(stateKeyOf(tenant, policy, useSite), run).catch((fault: unknown) => {
         const error = AiosError.from(fault);
         // Too many wait for this state: the policy was not asked.
         if (error.code === 'BUSY' && !error.details.evaluation) return failed(error, 0);
@@ -162,6 +154,10 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
       replays ??= createReplays(options);
       return replays.run(request);
     },
+
+    manage: createManage({ resolve, states, clock, seed }),
+
+    checkExecutor: runners.check,
 
     hookOf: async (tenant, uri) => (await catalog.resolve(tenant, uri)).hook,
 
@@ -208,7 +204,7 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
 
     async close() {
       await states.close();
-      await Promise.all([pool.close(), replays?.close()]);
+      await Promise.all([runners.close(), replays?.close()]);
     },
   };
 }

@@ -2,13 +2,14 @@ import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import { AiosError, type ErrorCode, PolicyError, type Problem } from '../../sdk/errors.ts';
 import { type HookName, hooks, type PolicyState } from '../../sdk/hooks.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
+import { askPolicy } from './ask-policy.ts';
+import { createCallFunction } from './call-function.ts';
 import { type CatalogEntry, createCatalog, uploadedEntry } from './catalog.ts';
 import { assertConfigured, configure } from './configure.ts';
+import { createRunners } from './execution/index.ts';
 import { evaluationFaults, fallbackAnswer } from './fallback.ts';
 import { deepFreeze } from './freeze.ts';
 import type { PolicyHostOptions } from './host.ts';
-import { checkOutput } from './output.ts';
-import { createSandboxPool } from './sandbox-pool.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -92,7 +93,7 @@ function adapt(policy: CatalogEntry, { evaluation }: ReplayRequest): Configured 
 
 async function ask(
   { policy, parameters, settings, leftOut }: Configured,
-  { evaluation, ...request }: ReplayRequest,
+  { tenant, evaluation, ...request }: ReplayRequest,
   codeChanged: boolean,
 ): Promise<Replayed> {
   const hook = evaluation.hook as HookName;
@@ -104,20 +105,14 @@ async function ask(
     ...{ policyUri: policy.uri, policyHash: policy.hash, parameters, settings },
     ...{ codeChanged, leftOut },
   };
-  let logs: readonly string[] = [];
   try {
-    const runner = await policy.runner();
-    const { timeLimitMs } = hooks[hook];
-    const answer = await runner.run({
-      ...{ hook, input, parameters, settings, state, nowMs, seed, timeLimitMs },
-    });
-    logs = answer.logs;
-    const output = checkOutput(policy.uri, hook, action, input, answer.output);
+    const given = { tenant, hook, action, input, parameters, settings, state, nowMs, seed };
+    const { output, logs, state: kept } = await askPolicy(policy, given);
     const durationMs = performance.now() - startedMs;
-    return { ...about, output, logs, state: answer.state, durationMs };
+    return { ...about, output, logs, state: kept, durationMs };
   } catch (fault) {
     const { code, message, details } = AiosError.from(fault);
-    const said = (details.logs as readonly string[] | undefined) ?? logs;
+    const logs = (details.logs as readonly string[] | undefined) ?? [];
     const durationMs = performance.now() - startedMs;
     const output = evaluationFaults.has(code)
       ? fallbackAnswer(hook, action, input, message)
@@ -125,16 +120,18 @@ async function ask(
     return {
       ...about,
       ...(output === undefined ? {} : { output }),
-      ...{ error: { code, message }, logs: said, state, durationMs },
+      ...{ error: { code, message }, logs, state, durationMs },
     };
   }
 }
 
 export function createReplays(
-  options: Pick<PolicyHostOptions, 'builtins' | 'store' | 'loadArtifact'>,
+  options: Pick<PolicyHostOptions, 'builtins' | 'store' | 'loadArtifact' | 'executors'>,
 ): Replays {
-  const pool = createSandboxPool(options.loadArtifact);
-  const catalog = createCatalog(options.builtins, options.store, pool);
+  // Deployed functions answer from an empty state: what they keep is theirs, and is not recorded with a graph's decision.
+  const call = createCallFunction({ catalog: () => catalog });
+  const runners = createRunners({ ...options, call });
+  const catalog = createCatalog(options.builtins, options.store, runners);
 
   /** The very code that decided, also where its document was deleted or replaced since. */
   async function recorded({ tenant, evaluation }: ReplayRequest) {
@@ -149,10 +146,11 @@ export function createReplays(
     if (entry?.origin !== 'built-in') {
       const code = await options.loadArtifact(hash).catch(() => undefined);
       if (code !== undefined) {
-        const spec = { description: '', parameters: {}, settings: {} };
+        const execution = { type: 'local' };
+        const spec = { description: '', parameters: {}, settings: {}, execution };
         const artifact = { hash, entry: 'default' };
         const version = { ...spec, uri, hook, artifact } as Parameters<typeof uploadedEntry>[1];
-        return { policy: uploadedEntry(tenant, version, pool), codeChanged: false };
+        return { policy: uploadedEntry(tenant, version, runners), codeChanged: false };
       }
     }
     if (!entry) throw found;
@@ -189,6 +187,6 @@ export function createReplays(
       const { parameters, settings } = evaluation;
       return ask({ policy, parameters, settings, leftOut: [] }, request, codeChanged);
     },
-    close: () => pool.close(),
+    close: () => runners.close(),
   };
 }

@@ -1,5 +1,12 @@
 import { PolicyError } from '../../sdk/errors.ts';
 import type { HookName, PolicyState } from '../../sdk/hooks.ts';
+import type { Json } from '../../sdk/packet.ts';
+
+/** What a policy is told by `aios policy manage`. */
+export interface PolicyCommand {
+  readonly action: string;
+  readonly data: Json;
+}
 
 /** One evaluation, everything resolved. All of it is JSON. */
 export interface RunRequest {
@@ -12,6 +19,14 @@ export interface RunRequest {
   readonly nowMs: number;
   readonly seed: number;
   readonly timeLimitMs: number;
+  /** Asks `management` instead of `evaluate`; `input` is left unread. */
+  readonly command?: PolicyCommand;
+  /** @default 'default' */
+  readonly tenant?: string;
+  /** How many graphs it stands inside. @default 0 */
+  readonly depth?: number;
+  /** Nobody waits for the answer any more. Where it runs in this thread, it runs on. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunAnswer {
@@ -23,9 +38,18 @@ export interface RunAnswer {
 
 /** Where a policy's function runs. */
 export interface PolicyRunner {
-  /** @throws {PolicyError} POLICY_THREW, POLICY_TIMEOUT, POLICY_OUTPUT_INVALID, POLICY_LIMIT_EXCEEDED; details.logs */
+  /**
+   * @throws {PolicyError} POLICY_THREW, POLICY_TIMEOUT, POLICY_OUTPUT_INVALID, POLICY_LIMIT_EXCEEDED, POLICY_UNREACHABLE;
+   * UNSUPPORTED - it takes no commands; details.logs
+   */
   run(request: RunRequest): Promise<RunAnswer>;
 }
+
+export const noManagement = (uri: string): PolicyError =>
+  new PolicyError(
+    'UNSUPPORTED',
+    `policy '${uri}' takes no commands: it defines no management(action, data, context).`,
+  );
 
 export const runLimits = {
   logLines: 100,

@@ -107,9 +107,15 @@ export const guestSource = `(() => {
           lines += 1;
         },
       };
-      const output = policy.evaluate(input, context);
+      const { command } = request;
+      if (command !== undefined && typeof policy.management !== 'function') {
+        return fault('no-management', { message: '' });
+      }
+      const output = command === undefined
+        ? policy.evaluate(input, context)
+        : policy.management(command.action, command.data, context);
       if (output instanceof Promise) {
-        return fault('output-invalid', { message: 'returned a promise; evaluate() must be synchronous' });
+        return fault('output-invalid', { message: 'returned a promise; a policy must be synchronous' });
       }
       return stringify({ type: 'answer', output, state: context.state, logs });
     } catch (thrown) {

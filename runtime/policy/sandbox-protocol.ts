@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { PolicyState } from '../../sdk/hooks.ts';
+import type { PolicyCommand } from './runner.ts';
 
 /** What a sandbox thread is started with. */
 export interface SandboxBoot {
@@ -52,11 +53,18 @@ export interface GuestRequest {
   readonly seed: number;
   readonly logLines: number;
   readonly logLineCharacters: number;
+  readonly command?: PolicyCommand;
 }
 
 /** How an evaluation failed, told by the guest or by what surrounds it. */
 export interface SandboxFault {
-  readonly type: 'threw' | 'timeout' | 'limit' | 'output-invalid' | 'configuration-invalid';
+  readonly type:
+    | 'threw'
+    | 'timeout'
+    | 'limit'
+    | 'output-invalid'
+    | 'configuration-invalid'
+    | 'no-management';
   readonly message: string;
   /** `first.ts:12`, where the stack tells. */
   readonly at?: string;

@@ -145,7 +145,7 @@ function read(text: string, fail: (thrown: Thrown) => SandboxFault): SandboxRepl
           map: reply.map === 'settings' ? 'settings' : 'parameters',
           issues: firstIssues(reply.issues),
         }
-      : { type: 'output-invalid', message };
+      : { type: reply.type === 'no-management' ? 'no-management' : 'output-invalid', message };
   return { type: 'fault', fault, logs, spent: false };
 }
 

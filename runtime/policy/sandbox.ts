@@ -51,6 +51,7 @@ const codes: Record<SandboxFault['type'], ErrorCode> = {
   limit: 'POLICY_LIMIT_EXCEEDED',
   'output-invalid': 'POLICY_OUTPUT_INVALID',
   'configuration-invalid': 'SPEC_INVALID',
+  'no-management': 'UNSUPPORTED',
 };
 
 function sentence(fault: SandboxFault, timeLimitMs: number): string {
@@ -68,6 +69,8 @@ function sentence(fault: SandboxFault, timeLimitMs: number): string {
       return `is wrong: ${said}`;
     case 'configuration-invalid':
       return `refuses its ${fault.map}`;
+    case 'no-management':
+      return 'takes no commands: it defines no management(action, data, context)';
   }
 }
 
@@ -172,6 +175,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       ...resident.encode(input),
       ...{ parameters, settings, state, seed, logLines, logLineCharacters },
       now: nowMs,
+      ...(request.command ? { command: request.command } : {}),
     };
     const answered = reply(worker, timeLimitMs);
     const call: SandboxCall = { timeLimitMs, request: JSON.stringify(guest) };

@@ -1,12 +1,12 @@
-import { AiosError, type ErrorCode } from '../../sdk/errors.ts';
-import { type HookName, hooks, type PolicyState } from '../../sdk/hooks.ts';
+import { AiosError, type ErrorCode, PolicyError } from '../../sdk/errors.ts';
+import type { HookName, PolicyState } from '../../sdk/hooks.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { PolicySpec } from '../../sdk/spec/policy.ts';
+import { askPolicy } from './ask-policy.ts';
 import { type CatalogEntry, uploadedEntry } from './catalog.ts';
 import { assertConfigured } from './configure.ts';
+import { createRunners } from './execution/index.ts';
 import { deepFreeze } from './freeze.ts';
-import { checkOutput } from './output.ts';
-import { createSandboxPool } from './sandbox-pool.ts';
 
 /** One question to a policy that nobody uploaded yet. */
 export interface TrialRequest {
@@ -35,6 +35,8 @@ export interface Trial {
   close(): Promise<void>;
 }
 
+const tenant = 'default';
+
 async function runOne(policy: CatalogEntry, request: TrialRequest): Promise<TrialAnswer> {
   const { action, nowMs = 0, seed = 1, state = {} } = request;
   const hook = policy.hook as HookName;
@@ -42,13 +44,9 @@ async function runOne(policy: CatalogEntry, request: TrialRequest): Promise<Tria
   const startedMs = performance.now();
   try {
     const configuration = assertConfigured(policy, request.reference, undefined);
-    const runner = await policy.runner();
-    const { timeLimitMs } = hooks[hook];
-    const answer = await runner.run({
-      ...{ hook, input, ...configuration, state, nowMs, seed, timeLimitMs },
-    });
-    const output = checkOutput(policy.uri, hook, action, input, answer.output);
-    return { ...answer, output, durationMs: performance.now() - startedMs };
+    const given = { tenant, hook, action, input, ...configuration, state, nowMs, seed };
+    const answer = await askPolicy(policy, given);
+    return { ...answer, durationMs: performance.now() - startedMs };
   } catch (fault) {
     const { code, message, details } = AiosError.from(fault);
     const logs = (details.logs as readonly string[] | undefined) ?? [];
@@ -58,7 +56,10 @@ async function runOne(policy: CatalogEntry, request: TrialRequest): Promise<Tria
 
 /** @param source - the bundle's text */
 export function createTrial(spec: PolicySpec, source: string): Trial {
-  const pool = createSandboxPool(async () => source);
-  const policy = uploadedEntry('default', spec, pool);
-  return { run: (request) => runOne(policy, request), close: () => pool.close() };
+  const runners = createRunners({
+    loadArtifact: async () => source,
+    call: () => Promise.reject(new PolicyError('UNSUPPORTED', 'a policy with code is no graph.')),
+  });
+  const policy = uploadedEntry(tenant, spec, runners);
+  return { run: (request) => runOne(policy, request), close: () => runners.close() };
 }

@@ -8,7 +8,7 @@ const draftTag = 'dev';
 
 interface PublishedVersion {
   readonly digest: string;
-  readonly artifactHash: string;
+  readonly artifactHash?: string;
 }
 
 /**
@@ -27,14 +27,15 @@ export async function rememberVersion(
   const version: PublishedVersion = {
     // As it would be read back: JSON knows no `undefined`.
     digest: digestOf(JSON.parse(JSON.stringify(spec))),
-    artifactHash: spec.artifact.hash,
+    ...(spec.artifact ? { artifactHash: spec.artifact.hash } : {}),
   };
   const published = await store.get<PublishedVersion>(key);
   if (!published) return [{ ...key, type: 'put', value: version, ifRevision: 0 }];
   if (published.value.digest === version.digest) return undefined;
+  const { artifactHash: publishedHash = published.value.digest } = published.value;
   throw new AiosError(
     'ALREADY_EXISTS',
-    `policy '${spec.uri}' is published with other content (${published.value.artifactHash}), and a published version never changes. Raise its version; while you try things, use the release tag '${draftTag}'.`,
-    { details: { kind: 'policy', id: spec.uri, publishedHash: published.value.artifactHash } },
+    `policy '${spec.uri}' is published with other content (${publishedHash}), and a published version never changes. Raise its version; while you try things, use the release tag '${draftTag}'.`,
+    { details: { kind: 'policy', id: spec.uri, publishedHash } },
   );
 }

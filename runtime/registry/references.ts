@@ -20,7 +20,7 @@ export interface Lookup {
 
 export interface ReferenceChecks {
   readonly artifacts: Pick<ArtifactStore, 'has'>;
-  readonly policies: Pick<PolicyHost, 'check'>;
+  readonly policies: Pick<PolicyHost, 'check' | 'checkExecutor'>;
   /** Problems of a cluster with the backend that would run it. */
   readonly checkCluster: (cluster: ResourceSpecs['cluster']) => Promise<readonly Problem[]>;
 }
@@ -171,12 +171,26 @@ export async function checkReferences<K extends ResourceKind>(
     }
   }
 
+  async function uploaded(value: ResourceSpecs['policy']): Promise<void> {
+    const { execution } = value;
+    if (value.artifact) await artifact(['artifact', 'hash'], value.artifact.hash);
+    if (execution.type === 'remote') {
+      const path = ['execution', 'executor'];
+      problems.push(...context.policies.checkExecutor(execution.executor, locate(path)));
+    }
+    for (const [index, node] of (execution.type === 'graph' ? execution.nodes : []).entries()) {
+      const { policyRuleURI, parameters, settings } = node;
+      const reference = { policyRuleURI, parameters, settings };
+      await policy(['execution', 'nodes', index], 'function', reference);
+    }
+  }
+
   const checks: { readonly [Kind in ResourceKind]: (value: ResourceSpecs[Kind]) => Promise<void> } =
     {
       component,
       block,
       vdag,
-      policy: (value) => artifact(['artifact', 'hash'], value.artifact.hash),
+      policy: uploaded,
       cluster: async (value) => {
         problems.push(...(await context.checkCluster(value)));
         await policies(value.policies);

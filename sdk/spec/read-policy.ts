@@ -1,7 +1,8 @@
 import { hookNames } from '../hooks.ts';
 import { policyUri } from '../ids.ts';
+import { executionTypes } from './execution.ts';
 import { readIdentity, releaseTagNames } from './identity.ts';
-import { isObject, withDefault } from './located.ts';
+import { at, isObject, withDefault } from './located.ts';
 import { policySpec } from './policy.ts';
 import { readProtocol } from './read-protocol.ts';
 import type { DocumentReader, Source } from './source.ts';
@@ -15,6 +16,31 @@ function readHook(source: Source): void {
   if (typeof hook.value !== 'string' || (hookNames as readonly string[]).includes(hook.value))
     return;
   source.reading.problem(hook, { message: 'is no hook' }, hookNames);
+}
+
+/** Names that AIOS's documents use for the same. */
+const executionAliases: Readonly<Record<string, string>> = {
+  code: 'local',
+  central: 'remote',
+  faas: 'function',
+};
+
+/** An object, or the type alone where it needs nothing else. */
+function readExecution({ draft, fields, reading }: Source): void {
+  const execution = fields.take('execution', 'executionMode');
+  const { value, path } = execution;
+  if (value === undefined) return;
+  const given = isObject(value) ? at(execution, 'type') : execution;
+  const name = typeof given.value === 'string' ? given.value : '';
+  const type = Object.hasOwn(executionAliases, name) ? executionAliases[name] : name;
+  if (!(executionTypes as readonly unknown[]).includes(type)) {
+    const message = given.value === undefined ? 'is missing' : 'is no type of execution';
+    reading.problem(given, { message }, executionTypes);
+    reading.follows('execution');
+    reading.follows('artifact');
+    return;
+  }
+  draft.put('execution', { path, value }, isObject(value) ? { ...value, type } : { type });
 }
 
 /** AIOS writes one text with commas. */
@@ -62,6 +88,13 @@ export const policyReader: DocumentReader<typeof policySpec> = {
     draft.put('settings', source.pick('settings', 'policy_settings'));
     readProtocol(source, 'parametersSchema', 'policy_parameters_schema');
     readProtocol(source, 'settingsSchema', 'policy_settings_schema');
+    readExecution(source);
+    if (draft.value.hook === 'function') {
+      readProtocol(source, 'inputSchema', 'policy_input_schema');
+      readProtocol(source, 'outputSchema', 'policy_output_schema');
+    } else {
+      source.copy('inputSchema', 'outputSchema');
+    }
     readTags(source);
     fields.ignore(
       'is an AIOS key that nothing reads: the hook fixes input and output; it is ignored',

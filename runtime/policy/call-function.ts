@@ -1,0 +1,63 @@
+import { PolicyError } from '../../sdk/errors.ts';
+import type { Json } from '../../sdk/packet.ts';
+import { askPolicy } from './ask-policy.ts';
+import type { Catalog, CatalogEntry } from './catalog.ts';
+import { assertConfigured } from './configure.ts';
+import type { CallFunction } from './execution/index.ts';
+import { deepFreeze } from './freeze.ts';
+import type { StateKeeper, StateKey } from './policy-state.ts';
+import type { RunAnswer } from './runner.ts';
+
+/** Whose state an evaluation reads: a deployed function has one for all who call it, a job has none. */
+export const stateKeyOf = (tenant: string, policy: CatalogEntry, useSite: string): StateKey => ({
+  tenant,
+  policyUri: policy.uri,
+  useSite: policy.execution === 'function' ? 'function' : useSite,
+});
+
+export interface Calling {
+  readonly catalog: () => Catalog;
+  /** Absent: nothing is kept, as in a replay. */
+  readonly states?: StateKeeper;
+}
+
+/** How the nodes of a graph are called. */
+export function createCallFunction({ catalog, states }: Calling): CallFunction {
+  return async (call) => {
+    const { tenant, reference, timeLimitMs, input, ...rest } = call;
+    const policy = await catalog().resolve(tenant, reference.policyRuleURI ?? '');
+    if (policy.hook !== 'function') {
+      throw new PolicyError(
+        'SPEC_INVALID',
+        `policy '${policy.uri}' is for hook '${policy.hook}'; a graph joins policies of hook 'function'.`,
+      );
+    }
+    const configuration = assertConfigured(policy, reference, undefined);
+    const ask = (state: typeof call.state): Promise<RunAnswer> =>
+      askPolicy(policy, {
+        ...{
+          hook: 'function',
+          action: 'call',
+          tenant,
+          ...configuration,
+          ...rest,
+          state: deepFreeze(state),
+          timeLimitMs,
+        },
+        // What one function answered must not change under it while another reads it.
+        input: deepFreeze({ action: 'call', input: structuredClone(input) }),
+      });
+    const unwrapped = (answer: RunAnswer) => ({
+      ...answer,
+      output: (answer.output as { readonly output: Json }).output,
+    });
+    if (policy.execution !== 'function' || !states) return unwrapped(await ask(call.state));
+    const key = stateKeyOf(tenant, policy, '');
+    const answer = await states.use(key, async (state) => {
+      const result = await ask(state);
+      return { state: result.state, result };
+    });
+    // The graph keeps nothing for it.
+    return unwrapped({ ...answer, state: call.state });
+  };
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { AiosError, type ErrorCode, PolicyError } from '../../../sdk/errors.ts';
+import type { RemoteExecution } from '../../../sdk/spec/execution.ts';
+import { checkedState, type PolicyRunner, type RunRequest, runLimits } from '../runner.ts';
+import type { Executor } from './executors.ts';
+
+/** What an executor answers: AIOS's envelope, and what a policy here may say beside its answer. */
+const answer = z.union([
+  z.looseObject({
+    success: z.literal(true),
+    data: z.unknown(),
+    state: z.record(z.string(), z.unknown()).optional(),
+    logs: z.array(z.unknown()).max(10_000).default([]),
+  }),
+  z.looseObject({ success: z.literal(false), message: z.unknown().optional() }),
+]);
+
+const fault = (uri: string, executor: Executor, code: ErrorCode, what: string, cause?: unknown) =>
+  new PolicyError(code, `policy '${uri}' ${what} (executor '${executor.id}').`, { cause });
+
+function requestBody(uri: string, execution: RemoteExecution, request: RunRequest) {
+  const { command, hook, input, parameters, settings, state, nowMs, seed, timeLimitMs } = request;
+  const policy = { policy_rule_uri: execution.policyRuleURI ?? uri, parameters, settings, state };
+  const context = { hook, now_ms: nowMs, seed, time_limit_ms: timeLimitMs };
+  return JSON.stringify(
+    command
+      ? { ...policy, context, mgmt_action: command.action, mgmt_data: command.data }
+      : { ...policy, context, input_data: input },
+  );
+}
+
+/** @throws {PolicyError} POLICY_LIMIT_EXCEEDED - what is read is bounded, whatever the executor says of its length */
+async function readBounded(response: Response, tooLong: () => PolicyError): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk as Uint8Array, { stream: true });
+    if (text.length > runLimits.outputCharacters) throw tooLong();
+  }
+  return text + decoder.decode();
+}
+
+/**
+ * Asks an executor over HTTP: `POST {url}/execute_policy`, commands to `POST {url}/management`, in AIOS's words. The
+ * answer is checked like any other; a redirect is not followed, for nobody but the operator names hosts.
+ */
+export function createRemoteRunner(
+  uri: string,
+  execution: RemoteExecution,
+  executor: Executor,
+): PolicyRunner {
+  const wrong = (code: ErrorCode, what: string, cause?: unknown): PolicyError =>
+    fault(uri, executor, code, what, cause);
+
+  async function ask(request: RunRequest): Promise<unknown> {
+    const { timeLimitMs, signal } = request;
+    const limit = AbortSignal.timeout(timeLimitMs);
+    try {
+      const response = await fetch(
+        executor.endpoint(request.command ? 'management' : 'execute_policy'),
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...executor.headers },
+          body: requestBody(uri, execution, request),
+          redirect: 'error',
+          signal: signal ? AbortSignal.any([limit, signal]) : limit,
+        },
+      );
+      const text = await readBounded(response, () =>
+        wrong(
+          'POLICY_LIMIT_EXCEEDED',
+          `answered more than ${runLimits.outputCharacters} characters`,
+        ),
+      );
+      if (!response.ok) {
+        const said = text.slice(0, 200).trim();
+        throw wrong('POLICY_UNREACHABLE', `got HTTP ${response.status}${said && `: ${said}`}`);
+      }
+      return JSON.parse(text);
+    } catch (thrown) {
+      if (AiosError.isInstance(thrown)) throw thrown;
+      if (limit.aborted) throw wrong('POLICY_TIMEOUT', `did not answer within ${timeLimitMs} ms`);
+      if (signal?.aborted) throw wrong('CANCELLED', 'was cancelled');
+      if (thrown instanceof SyntaxError) {
+        throw wrong('POLICY_OUTPUT_INVALID', 'answered what is no JSON', thrown);
+      }
+      const { cause } = thrown as { cause?: unknown };
+      const reason = AiosError.from(cause ?? thrown).message;
+      throw wrong('POLICY_UNREACHABLE', `could not be asked: ${reason}`, thrown);
+    }
+  }
+
+  return {
+    run: (request) =>
+      executor.inTurn(async () => {
+        const parsed = answer.safeParse(await ask(request));
+        if (!parsed.success) {
+          const expected = '{"success": true, "data": …} or {"success": false, "message": …}';
+          throw wrong('POLICY_OUTPUT_INVALID', `answered in no form known; expected ${expected}`);
+        }
+        if (!parsed.data.success) {
+          const said = String(parsed.data.message ?? 'without a message').slice(0, 1000);
+          throw wrong('POLICY_THREW', `failed: ${said.replace(/\.$/, '')}`);
+        }
+        const { data, state, logs } = parsed.data;
+        return {
+          output: data,
+          state: state ? checkedState(uri, state) : request.state,
+          logs: logs
+            .slice(0, runLimits.logLines)
+            .map((line) => String(line).slice(0, runLimits.logLineCharacters)),
+        };
+      }),
+  };
+}
