@@ -76,14 +76,19 @@ export async function loadPolicy(context: Context, file: string): Promise<unknow
   const code = isCode(file) ? file : codeOf(written, file);
   if (code === undefined) return written;
   const { definition, artifact } = await author(context, code, 'policy', ['policy']);
-  const { parameters, settings, type: _type, ...document } = definition;
-  return {
-    ...document,
-    parametersSchema: parameters,
-    settingsSchema: settings,
-    ...withoutCode(written),
-    artifact,
-  };
+  return { ...toPolicy(definition), ...withoutCode(written), artifact };
+}
+
+/** The document of what `definePolicy` gave. */
+export function toPolicy({
+  type: _type,
+  parameters: parametersSchema,
+  settings: settingsSchema,
+  input: inputSchema,
+  output: outputSchema,
+  ...definition
+}: Document): Document {
+  return { ...definition, parametersSchema, settingsSchema, inputSchema, outputSchema };
 }
 
 /** A component document from a `defineComponent` file, or from JSON whose `code` names a block. */

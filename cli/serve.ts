@@ -16,6 +16,7 @@ export interface ServeOptions {
   readonly orphanTimeoutMs: number;
   /** How many decisions are kept, and how long. @default 1000, of any age */
   readonly decisions?: NonNullable<ControlPlaneOptions['decisions']>;
+  readonly policyExecutors?: NonNullable<ControlPlaneOptions['policyExecutors']>;
   readonly log: (line: string) => void;
 }
 
@@ -41,6 +42,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     policies: builtinPolicies,
     orphanTimeoutMs: options.orphanTimeoutMs,
     ...(options.decisions ? { decisions: options.decisions } : {}),
+    ...(options.policyExecutors ? { policyExecutors: options.policyExecutors } : {}),
     log,
   });
   const { directory, artifacts } = controlPlane;

@@ -12,6 +12,7 @@ import type { VdagSpec } from '../sdk/spec/vdag.ts';
 import type { ControlServices } from './control-services.ts';
 import type { DecisionServices, Retention } from './decision/index.ts';
 import type { Metrics } from './metrics/index.ts';
+import type { PolicyExecutor } from './policy/host.ts';
 
 /** One running instance, chosen by the block's load balancer for one session or request. */
 export interface RoutedInstance {
@@ -66,6 +67,8 @@ export interface ControlPlaneOptions {
   readonly orphanTimeoutMs?: number;
   /** How many decisions are kept. */
   readonly decisions?: Retention;
+  /** Services that evaluate policies of execution `remote`; documents know them by id alone. @default none */
+  readonly policyExecutors?: readonly PolicyExecutor[];
   /** One line of the control plane's log. */
   readonly log?: (line: string) => void;
 }

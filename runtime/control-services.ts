@@ -1,6 +1,8 @@
 import type { Created, Decision, ResourceSpecs } from '../sdk/client/api.ts';
 import type {
   Allocation,
+  FunctionCallResult,
+  PolicyCommandResult,
   PreCheckVerdict,
   ScaleStatus,
   SearchResult,
@@ -41,4 +43,8 @@ export interface ControlServices {
   autoscale(tenant: string, blockId: string): Promise<Decision>;
   search(tenant: string, document: unknown): Promise<SearchResult>;
   allocate(tenant: string, document: unknown): Promise<Allocation>;
+  /** @throws {AiosError} SPEC_INVALID, NOT_FOUND, ADMISSION_DENIED, UNSUPPORTED - it takes none; what the policy throws */
+  manage(tenant: string, document: unknown): Promise<PolicyCommandResult>;
+  /** @throws {PolicyError} as `PolicyHost.evaluate`; REQUEST_INVALID - the input is not what the function takes */
+  callFunction(tenant: string, document: unknown): Promise<FunctionCallResult>;
 }

@@ -108,6 +108,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         builtins: options.policies,
         store,
         loadArtifact: async (hash) => readFile(await artifacts.path(hash), 'utf8'),
+        executors: options.policyExecutors,
       }),
     );
     const exclusive = createSerial();

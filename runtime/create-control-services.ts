@@ -3,19 +3,18 @@ import type { Created, ResourceSpecs } from '../sdk/client/api.ts';
 import { AiosError, SpecError } from '../sdk/errors.ts';
 import { preCheckActions } from '../sdk/hooks.ts';
 import { nearest } from '../sdk/nearest.ts';
-import type { Json } from '../sdk/packet.ts';
-import { problemsOf } from '../sdk/spec/issues.ts';
+import { parseAs } from '../sdk/spec/parse.ts';
 import { actionOf } from '../sdk/spec/read-pre-checks.ts';
-import { Reading } from '../sdk/spec/reading.ts';
 import {
   type Admission,
   type AdmissionRequest,
   type AdmissionRequests,
-  createManagement,
+  createManagementAdmission,
   type NetworkBook,
 } from './admission/index.ts';
 import { type Changes, spoiled } from './control-plane-changes.ts';
 import type { ControlServices } from './control-services.ts';
+import { callFunction, createManagement, type ManagementParts } from './management/index.ts';
 import type { Registry } from './registry/index.ts';
 import type { Scaling, ScalingParts } from './scaling/index.ts';
 import { allocate, type SearchParts, search } from './search/index.ts';
@@ -29,6 +28,7 @@ export interface ControlServiceParts {
   readonly scaling: Pick<Scaling, 'autoscale'>;
   readonly scale: ScalingParts['scale'];
   readonly searching: SearchParts;
+  readonly managing: Omit<ManagementParts, 'admit'>;
 }
 
 type Cluster = ResourceSpecs['cluster'];
@@ -41,14 +41,6 @@ const named = {
   block: z.looseObject({ blockId: text }),
   vdag: z.looseObject({ vdagUri: text }),
 };
-
-function parse<S extends z.ZodType>(what: string, schema: S, document: unknown): z.output<S> {
-  const parsed = schema.safeParse(document);
-  if (parsed.success) return parsed.data;
-  const problems = problemsOf(parsed.error.issues, schema, document, new Reading());
-  const [first] = problems;
-  throw new SpecError('SPEC_INVALID', `${what}: ${first?.path} ${first?.message}.`, { problems });
-}
 
 /** How often a change of nodes begins anew because somebody else changed the cluster. */
 const maxAttempts = 5;
@@ -142,28 +134,28 @@ export function createControlServices(parts: ControlServiceParts): ControlServic
         return requests.vdag(tenant, action, spec, spec);
       }
       case 'add_node': {
-        const { clusterId, node } = parse(what, named.newNode, document);
+        const { clusterId, node } = parseAs(what, named.newNode, document);
         const { value } = await registry.require(tenant, 'cluster', clusterId);
         const added = (await readWithNode(tenant, value, node)).nodes.at(-1);
         return requests.node(tenant, action, clusterId, node.id, added);
       }
       case 'remove_node': {
-        const { clusterId, nodeId } = parse(what, named.node, document);
+        const { clusterId, nodeId } = parseAs(what, named.node, document);
         return requests.node(tenant, action, clusterId, nodeId, { clusterId, nodeId });
       }
       case 'remove_cluster':
       case 'cluster_mgmt': {
-        const input = parse(what, named.cluster, document);
+        const input = parseAs(what, named.cluster, document);
         return requests.cluster(tenant, action, input.clusterId, input);
       }
       case 'remove_block':
       case 'scale_block':
       case 'block_mgmt': {
-        const input = parse(what, named.block, document);
+        const input = parseAs(what, named.block, document);
         return requests.block(tenant, action, input.blockId, input);
       }
       case 'remove_vdag_controller': {
-        const input = parse(what, named.vdag, document);
+        const input = parseAs(what, named.vdag, document);
         const { value } = await registry.require(tenant, 'vdag', input.vdagUri);
         return requests.vdag(tenant, action, value, input);
       }
@@ -177,23 +169,26 @@ export function createControlServices(parts: ControlServiceParts): ControlServic
     }
   }
 
-  const manage = createManagement(admission, requests);
+  const admitManagement = createManagementAdmission(admission, requests);
+  const manage = createManagement({ ...parts.managing, admit: admitManagement });
   return {
     network: (tenant) => book.get(tenant),
     putNetwork: (tenant, document) => book.put(tenant, document),
     patchNetwork: (tenant, patch) => book.patch(tenant, patch),
     preCheck: async (tenant, action, document) =>
       admission.check(await requestOf(tenant, action, document)),
-    admitManagement: (tenant, useSite, command: Json) => manage(tenant, useSite, command),
+    admitManagement,
     addNode,
     removeNode,
     scale(tenant, blockId, document) {
       const schema = z.strictObject({ instances: z.number() });
-      const { instances } = parse('a scale request', schema, document);
+      const { instances } = parseAs('a scale request', schema, document);
       return parts.scale({ tenant, blockId, instances, by: 'request' });
     },
     autoscale: (tenant, blockId) => parts.scaling.autoscale(tenant, blockId),
     search: (tenant, document) => search(searching, tenant, document),
     allocate: (tenant, document) => allocate(searching, tenant, document),
+    manage,
+    callFunction: (tenant, document) => callFunction(parts.managing.policies, tenant, document),
   };
 }

@@ -78,6 +78,11 @@ export function createControls(parts: ControlParts): Controls {
     onFailure: scaling.onFailure,
     services: createControlServices({
       ...{ book, registry, admission, requests, changes, scaling, scale, searching },
+      managing: {
+        ...{ policies, registry, inventory, metrics, decisions },
+        watched: (tenant, blockId) => blocks.watched(tenant, blockId),
+        network: (tenant) => book.get(tenant),
+      },
     }),
     close: () => scaling.close(),
   };

@@ -74,6 +74,18 @@ export interface PolicyDefinition<
       context: PolicyContext<z.output<P>, z.output<S>>,
     ) => HookAnswer<H, A>;
   };
+  /**
+   * Of hook `function`: schemas of what it takes and gives, checked at every call.
+   * @default any JSON
+   */
+  readonly input?: z.ZodType;
+  readonly output?: z.ZodType;
+  /**
+   * How it runs once published: in a sandbox with a state for each use site, in a fresh one for each call, or as one
+   * deployed function with one state for all who call it. A document may say otherwise.
+   * @default 'local'
+   */
+  readonly execution?: 'local' | 'job' | 'function';
   /** A command from `aios policy manage`: reads or changes `context.state`. @returns what the caller is shown */
   readonly management?: (
     action: string,
@@ -93,6 +105,9 @@ export interface Policy<H extends HookName = HookName, Name extends string = str
   readonly description: string;
   readonly parameters: z.ZodType;
   readonly settings: z.ZodType;
+  readonly input?: z.ZodType;
+  readonly output?: z.ZodType;
+  readonly execution?: 'local' | 'job' | 'function';
   /** Text of the author's functions: what tells one build of a built-in policy from another. */
   readonly code: () => string;
   // Method syntax, so that a policy of one hook is assignable where any policy is expected.
@@ -107,6 +122,9 @@ export interface Policy<H extends HookName = HookName, Name extends string = str
 export type AnyPolicy = { [H in HookName]: Policy<H> }[HookName];
 
 const isSchema = (value: unknown): boolean => value instanceof Object && '_zod' in value;
+
+/** What is not code of ours is no `definePolicy`. */
+const executions: readonly string[] = ['local', 'job', 'function'];
 
 /** Whether it can stand in a URI, beside parts that can. */
 function isUriPart(key: 'name' | 'version' | 'releaseTag', value: unknown): boolean {
@@ -136,7 +154,7 @@ function actionProblems({ hook, actions, management }: Readonly<Record<string, u
 
 /** All that is wrong with what an author wrote. Types say the same, where somebody looks at them. */
 function problemsOf(definition: Readonly<Record<string, unknown>>): readonly Problem[] {
-  const { hook, description, parameters, settings, evaluate } = definition;
+  const { hook, description, parameters, settings, evaluate, execution } = definition;
   const problems: Problem[] = [];
   const add = (key: string, message: string, expected: string, close?: string): void => {
     const value = definition[key];
@@ -159,6 +177,16 @@ function problemsOf(definition: Readonly<Record<string, unknown>>): readonly Pro
   }
   for (const [key, schema] of Object.entries({ parameters, settings })) {
     if (!isSchema(schema)) add(key, 'must be a zod schema', 'z.object({ … })');
+  }
+  for (const key of ['input', 'output'] as const) {
+    const schema = definition[key];
+    if (schema === undefined) continue;
+    if (hook !== 'function') add(key, `is fixed by hook '${hook}'`, "hook: 'function', or none");
+    else if (!isSchema(schema)) add(key, 'must be a zod schema', 'z.object({ … })');
+  }
+  if (execution !== undefined && !executions.includes(String(execution))) {
+    const close = nearest(String(execution), executions);
+    add('execution', 'is none that code has', `one of: ${executions.join(', ')}`, close);
   }
   if (typeof evaluate !== 'function') {
     add('evaluate', 'must be a function', 'evaluate(input, context) { … }');

@@ -7,6 +7,7 @@ import { createPlan } from './create-plan.ts';
 import { createPolicy } from './create-policy.ts';
 import { createVdag } from './create-vdag.ts';
 import { deleteResource } from './delete.ts';
+import { estimate } from './estimate.ts';
 import { explain } from './explain.ts';
 import { filter } from './filter.ts';
 import { get } from './get.ts';
@@ -15,9 +16,11 @@ import { logs } from './logs.ts';
 import { networkGet, networkSet, networkUnset } from './network.ts';
 import { addNode, removeNode } from './nodes.ts';
 import { policyBench } from './policy/bench.ts';
+import { policyCall } from './policy/call.ts';
 import { policyCheck } from './policy/check.ts';
 import { policyGet } from './policy/get.ts';
 import { policyList } from './policy/list.ts';
+import { policyManage } from './policy/manage.ts';
 import { policyNew } from './policy/new.ts';
 import { policyPublish } from './policy/publish.ts';
 import { policyTest } from './policy/test.ts';
@@ -52,6 +55,8 @@ export const commands: readonly Command[] = [
   policyPublish,
   policyList,
   policyGet,
+  policyManage,
+  policyCall,
   get,
   explain,
   simulate,
@@ -60,6 +65,7 @@ export const commands: readonly Command[] = [
   filter,
   search,
   scale,
+  estimate,
   addNode,
   removeNode,
   networkGet,

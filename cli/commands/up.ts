@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { AiosError } from '../../sdk/errors.ts';
 import { parseDurationMs } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
 import { type Context, defaultPort, defaultUrl } from '../context.ts';
@@ -16,6 +17,24 @@ async function readApiKeys(context: Context, file: string | undefined): Promise<
   const fromFile = file === undefined ? [] : (await context.readText(file)).split('\n');
   const keys = [...fromFile, context.io.env.AIOS_API_KEY ?? ''].map((key) => key.trim());
   return keys.filter((key) => key !== '');
+}
+
+/** @throws {AiosError} REQUEST_INVALID - not NAME=URL */
+function readExecutors(
+  given: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+) {
+  return given.map((text) => {
+    const [, id, url] = /^([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)$/.exec(text) ?? [];
+    if (id === undefined || url === undefined) {
+      throw new AiosError(
+        'REQUEST_INVALID',
+        `--policy-executor '${text}' is not NAME=URL, such as python=http://127.0.0.1:8090.`,
+      );
+    }
+    const token = env[`AIOS_POLICY_EXECUTOR_TOKEN_${id.toUpperCase().replace(/[.-]/g, '_')}`];
+    return { id, url, ...(token ? { token } : {}) };
+  });
 }
 
 /** An address that means every interface is none to call; on this machine its loopback answers. */
@@ -53,6 +72,13 @@ export const up = defineCommand({
         default: '30s',
         describe: 'How long instances outlive a control plane that vanished',
       })
+      .option('policy-executor', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe:
+          'NAME=URL of a service that evaluates policies; its token: AIOS_POLICY_EXECUTOR_TOKEN_NAME',
+      })
       .option('keep-decisions', {
         ...numeric('--keep-decisions', { least: 1, most: 100_000, whole: true }),
         default: 1000,
@@ -80,6 +106,7 @@ export const up = defineCommand({
       apiKeys,
       orphanTimeoutMs,
       decisions: { inAll, ...maxAge },
+      policyExecutors: readExecutors(args.policyExecutor ?? [], env),
       log: (line) => context.note(context.style.dim(line)),
     });
     try {

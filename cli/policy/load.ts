@@ -3,6 +3,7 @@ import { AiosError } from '../../sdk/errors.ts';
 import type { HookName } from '../../sdk/hooks.ts';
 import { readDocument } from '../../sdk/spec/index.ts';
 import type { PolicySpec } from '../../sdk/spec/policy.ts';
+import { toPolicy } from '../authored.ts';
 import { type Bundle, bundle } from '../bundle.ts';
 import type { Context } from '../context.ts';
 import { describe } from '../describe.ts';
@@ -23,7 +24,8 @@ export async function loadLocalPolicy(context: Context, file: string): Promise<L
   const path = context.path(file);
   context.progress.update(`bundling ${file}`);
   const bundled = await bundle(path, 'policy');
-  const { type, parameters, settings, ...definition } = await describe(path, bundled);
+  const definition = await describe(path, bundled);
+  const { type } = definition;
   context.progress.done();
   if (type !== 'policy') {
     throw new AiosError(
@@ -32,12 +34,7 @@ export async function loadLocalPolicy(context: Context, file: string): Promise<L
     );
   }
   const artifact = { hash: bundled.hash, entry: 'default' };
-  const document = {
-    ...definition,
-    parametersSchema: parameters,
-    settingsSchema: settings,
-    artifact,
-  };
+  const document = { ...toPolicy(definition), artifact };
   const spec = readDocument('policy', document).value as PolicySpec;
   const source = Buffer.from(bundled.code).toString('utf8');
   return { path, spec, hook: spec.hook as HookName, bundled, source };

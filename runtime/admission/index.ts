@@ -9,7 +9,7 @@ export {
   type AdmissionRequest,
   createAdmission,
 } from './admission.ts';
-export { createManagement, type Management } from './management.ts';
+export { createManagementAdmission, type ManagementAdmission } from './management.ts';
 export { type NetworkBook, type NetworkBookOptions, openNetworkBook } from './network-book.ts';
 export { type AdmissionRequests, createRequests, nodeChanges } from './requests.ts';
 export { createTemplates, type ExpandTemplate } from './templates.ts';

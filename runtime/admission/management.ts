@@ -9,9 +9,12 @@ import type { AdmissionRequests } from './requests.ts';
  * @returns the command, rewritten where a policy rewrote it
  * @throws {AiosError} ADMISSION_DENIED
  */
-export type Management = (tenant: string, useSite: string, command: Json) => Promise<Json>;
+export type ManagementAdmission = (tenant: string, useSite: string, command: Json) => Promise<Json>;
 
-export function createManagement(admission: Admission, requests: AdmissionRequests): Management {
+export function createManagementAdmission(
+  admission: Admission,
+  requests: AdmissionRequests,
+): ManagementAdmission {
   return (tenant, useSite, command) => {
     const [kind, id] = useSite.split('/');
     if (id !== undefined && kind === 'block') {

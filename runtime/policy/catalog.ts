@@ -8,7 +8,12 @@ import { compileProtocol, type ProtocolCheck } from '../../sdk/protocol.ts';
 import type { ExecutionType } from '../../sdk/spec/execution.ts';
 import type { PolicySpec } from '../../sdk/spec/policy.ts';
 import type { Store, StoredDocument } from '../store/store.ts';
-import { type Checker, createJsonSchemaChecker, createZodChecker } from './checker.ts';
+import {
+  type Checker,
+  createJsonSchemaChecker,
+  createZodCheck,
+  createZodChecker,
+} from './checker.ts';
 import { digestOf } from './digest.ts';
 import type { Runners } from './execution/index.ts';
 import { createInProcessRunner } from './in-process.ts';
@@ -60,6 +65,8 @@ function builtInEntry(policy: AnyPolicy): CatalogEntry {
     checkSettings: createZodChecker(policy.settings),
     execution: 'in-process',
     timeLimitMs: hooks[policy.hook].timeLimitMs,
+    ...(policy.input ? { checkInput: createZodCheck(policy.input) } : {}),
+    ...(policy.output ? { checkOutput: createZodCheck(policy.output) } : {}),
     runner: async () => runner,
   };
 }

@@ -2,6 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { z } from 'zod';
 import { type Problem, shorten } from '../../sdk/errors.ts';
 import { nearest } from '../../sdk/nearest.ts';
+import type { ProtocolCheck } from '../../sdk/protocol.ts';
 import { problemsOf } from '../../sdk/spec/issues.ts';
 import { Reading } from '../../sdk/spec/reading.ts';
 
@@ -23,6 +24,14 @@ export function createZodChecker(schema: z.ZodType): Checker {
     return { problems: problemsOf(parsed.error.issues, schema, value, reading) };
   };
 }
+
+/** Of what a function in this process takes or gives. */
+export const createZodCheck =
+  (schema: z.ZodType): ProtocolCheck =>
+  (value) => {
+    const parsed = schema.safeParse(value);
+    return parsed.success ? [] : problemsOf(parsed.error.issues, schema, value, new Reading());
+  };
 
 const maxSchemaCharacters = 100_000;
 /** Checking these can take for ever (references multiply), or cannot be done without patterns. */

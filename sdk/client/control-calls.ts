@@ -3,8 +3,12 @@ import { apiPrefix, type Created, type Decision, type ResourceSpecs } from './ap
 import type {
   AllocateRequest,
   Allocation,
+  FunctionCallRequest,
+  FunctionCallResult,
   NetworkPatch,
   NetworkSpec,
+  PolicyCommandRequest,
+  PolicyCommandResult,
   PreCheckVerdict,
   ScaleStatus,
   SearchRequest,
@@ -33,6 +37,10 @@ export interface ControlCalls {
   /** Takes AIOS's bodies too. */
   search(request: SearchRequest | Json): Promise<SearchResult>;
   allocate(request: AllocateRequest): Promise<Allocation>;
+  /** Tells a policy something. Takes AIOS's bodies too. */
+  managePolicy(request: PolicyCommandRequest | Json): Promise<PolicyCommandResult>;
+  /** Calls a policy of hook `function`, wherever it runs. */
+  callFunction(request: FunctionCallRequest): Promise<FunctionCallResult>;
 }
 
 const segment = encodeURIComponent;
@@ -54,5 +62,7 @@ export function createControlCalls(http: Http): ControlCalls {
     autoscale: (blockId) => http.json(`${block(blockId)}/autoscale`, { method: 'POST' }),
     search: (request) => http.json(`${apiPrefix}/search`, { json: request }),
     allocate: (request) => http.json(`${apiPrefix}/allocate`, { json: request }),
+    managePolicy: (request) => http.json(`${apiPrefix}/policies/manage`, { json: request }),
+    callFunction: (request) => http.json(`${apiPrefix}/policies/call`, { json: request }),
   };
 }

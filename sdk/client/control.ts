@@ -73,6 +73,46 @@ export interface Allocation {
   readonly answer: unknown;
 }
 
+/** A command to the policy at a place: what AIOS calls `executeMgmtCommand`. */
+export interface PolicyCommandRequest {
+  /** `block/ocr`, `cluster/home`, `network`, `function/counter:1.0.0-stable`. */
+  readonly target: string;
+  /** Where a place has several: `autoscaler`, `preCheck.add_block`. Functions have none. */
+  readonly hook?: string;
+  readonly command: string;
+  /** @default {} */
+  readonly data?: Json;
+}
+
+export interface PolicyCommandResult {
+  readonly target: string;
+  readonly hook: string;
+  readonly policyUri: string;
+  readonly policyHash: string;
+  /** What the policy said. */
+  readonly result: Json;
+  readonly logs: readonly string[];
+  /** Whether what the policy keeps is another now. */
+  readonly stateChanged: boolean;
+  readonly decisionId: string;
+}
+
+/** A call of a policy of hook `function`. */
+export interface FunctionCallRequest {
+  readonly policyRuleURI: string;
+  /** @default {} */
+  readonly input?: Json;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+export interface FunctionCallResult {
+  readonly policyUri: string;
+  readonly output: Json;
+  readonly logs: readonly string[];
+  readonly durationMs: number;
+}
+
 /** A patch of the network document: entries set by name, `null` removes one. */
 export type NetworkPatch = {
   readonly [Section in keyof NetworkSpec]?: Readonly<

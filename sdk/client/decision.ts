@@ -11,12 +11,14 @@ export const decisionKinds = [
   'search',
   'template',
   'failure',
+  'management',
 ] as const;
 export type DecisionKind = (typeof decisionKinds)[number];
 
 /**
  * What came out. Of a placement `placed`, `refused` or `dry-run`; of an admission `allowed`, `rewritten` or `refused`; of a
- * loop that watches `changed` or `held`; of a question that changes nothing `answered`; `failed` where no answer came.
+ * loop that watches `changed` or `held`; of a question that changes nothing `answered`; of a
+ * command to a policy `changed` or `answered`; `failed` where no answer came.
  */
 export const decisionOutcomes = [
   'placed',

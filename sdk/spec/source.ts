@@ -85,7 +85,7 @@ function unwrapSpec(reading: Reading, spec: Located): Located {
 }
 
 /** Takes the AIOS envelope off: `{header | head, body: {spec: {values}}}`, `{body: {values}}` or `{values}`. */
-function unwrapEnvelope(
+export function unwrapEnvelope(
   reading: Reading,
   document: Located,
 ): { readonly values: Located; readonly wrapped: boolean } {

@@ -45,5 +45,11 @@ export function controlRoutes({ controlPlane }: GatewayServices): Hono<GatewayEn
   routes.post('/allocate', async (c) =>
     c.json(await services().allocate(c.var.facts.tenant, await readJsonBody(c.req.raw))),
   );
+  routes.post('/policies/manage', async (c) =>
+    c.json(await services().manage(c.var.facts.tenant, await readJsonBody(c.req.raw))),
+  );
+  routes.post('/policies/call', async (c) =>
+    c.json(await services().callFunction(c.var.facts.tenant, await readJsonBody(c.req.raw))),
+  );
   return routes;
 }
