@@ -35,7 +35,8 @@ function wantedBy({ measured = 0, target, wakes }: Aim, current: number): number
   const ratio = measured / target;
   if (Math.abs(ratio - 1) <= tolerance) return current;
   // Rounded up both ways: what one step adds the next never takes away again while the load stays.
-  const wanted = Math.ceil(current * ratio);
+  // A product a hair above a whole number is that number.
+  const wanted = Math.ceil(current * ratio * (1 - 1e-9));
   return ratio > 1 ? Math.min(wanted, 2 * current) : Math.max(wanted, current - 1, wakes ? 0 : 1);
 }
 

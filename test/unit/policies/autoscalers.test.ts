@@ -125,7 +125,11 @@ describe('the whole loop', () => {
           expect(counts).toEqual((counts.at(-1) ?? 0) >= begin ? sorted : sorted.reverse());
           expect(new Set(counts).size).toBe(counts.length);
         }),
-        { numRuns: 100 },
+        {
+          numRuns: 100,
+          // 4.2 / 0.7 is a hair above 6 by one way and 6 by another.
+          examples: [[{ begin: 1, load: 4.2, scale_up_cooldown: 0, scale_down_cooldown: 0 }]],
+        },
       );
     },
   );
