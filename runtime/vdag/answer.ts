@@ -5,15 +5,17 @@ import { createAnswerText, type ShownToken } from './answer-text.ts';
 import type { GenerateRequest, GenerationEvent } from './generation.ts';
 import { createHopTimings } from './hop-timings.ts';
 import type { ModelText } from './model-text.ts';
-import { prefillChunkTokens, type ShardSession } from './shard-session.ts';
+import type { SurvivingSession } from './surviving-session.ts';
 
 export interface AnswerOptions {
   readonly request: GenerateRequest;
   readonly generation: GenerationSpec;
   readonly text: ModelText;
-  readonly session: ShardSession;
+  readonly session: Pick<
+    SurvivingSession,
+    'start' | 'step' | 'next' | 'close' | 'shards' | 'recoveries'
+  >;
   readonly promptTokens: readonly number[];
-  readonly instanceIds: readonly string[];
   /** Of `performance.now()`. */
   readonly startedAtMs: number;
 }
@@ -36,7 +38,7 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
     options.text.createTextStream(),
     request.stop.length > 0 ? createStopMatcher(request.stop) : undefined,
   );
-  const hops = createHopTimings(options.instanceIds);
+  const hops = createHopTimings();
   let completionTokens = 0;
   let timeToFirstTokenMs: number | undefined;
 
@@ -47,12 +49,11 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
     }
   }
 
-  await session.prefill(promptTokens, prefillChunkTokens(generation.hiddenSize));
+  await session.start();
   for (let sampled = 1; ; sampled++) {
     const { token, choice, timings } = await session.next();
-    const position = promptTokens.length + sampled - 1;
     const isEnd = endTokens.has(token);
-    if (!isEnd && sampled < limit) session.step(token, position);
+    if (!isEnd && sampled < limit) session.step(token);
     timeToFirstTokenMs ??= performance.now() - options.startedAtMs;
     hops.add(timings);
 
@@ -73,7 +74,8 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
       usage: { promptTokens: promptTokens.length, completionTokens },
       timeToFirstTokenMs,
       totalMs: performance.now() - options.startedAtMs,
-      hops: hops.read(),
+      hops: hops.read(session.shards.map(({ instanceId }) => instanceId)),
+      recoveries: session.recoveries,
     };
     return;
   }

@@ -16,7 +16,8 @@ import { createModelTexts, type ModelText } from './model-text.ts';
 import { contextExceeded, type PromptLimit } from './prompt-limit.ts';
 import { openScope, type RequestScope } from './request-scope.ts';
 import { pickShards, shardBlocks } from './shard-chain.ts';
-import { openShardSession } from './shard-session.ts';
+import { openShardSession, prefillChunkTokens } from './shard-session.ts';
+import { createSurvivingSession, type OpenedSession } from './surviving-session.ts';
 
 export interface GenerationDriverOptions {
   /** A vDAG by URI, or by bare name while it is unique. */
@@ -27,6 +28,8 @@ export interface GenerationDriverOptions {
   readonly connect?: (options: ConnectOptions) => InstanceConnection;
   /** How long an answer waits for a ready instance of each shard. @default 15000 */
   readonly readyWaitMs?: number;
+  /** How long an answer may stand still while a lost shard is replaced. @default 60000 */
+  readonly recoveryLimitMs?: number;
   /** Told of every request to a model. */
   readonly requests?: Pick<RequestRecorder, 'beginVdag'>;
   readonly log?: (line: string) => void;
@@ -45,11 +48,6 @@ interface Job {
   /** Of `performance.now()`. */
   readonly startedAtMs: number;
 }
-
-/** Failures after which another instance may still answer, as long as nothing was shown. */
-const retriedCodes: ReadonlySet<string> = new Set(['SHARD_UNAVAILABLE', 'BUSY', 'SESSION_UNKNOWN']);
-/** Before each further attempt: a dead instance is noticed, or a slot becomes free. */
-const retryDelaysMs = [50, 500] as const;
 
 /** Tokenizes, opens a session in every shard, turns sampled tokens into text. Holds the tokenizer and no weights. */
 export function createGenerationDriver(options: GenerationDriverOptions): GenerationDriver {
@@ -91,23 +89,11 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
         startedAtMs,
       };
 
-      for (let attempt = 0; ; attempt++) {
-        let shown = false;
-        try {
-          for await (const event of attemptAnswer(job)) {
-            if (!shown) yield { type: 'prompt', tokens: promptTokens };
-            shown = true;
-            yield event;
-          }
-          return;
-        } catch (error) {
-          const { code, message } = AiosError.from(error);
-          if (code !== 'CANCELLED')
-            options.log?.(`model '${vdag.uri}' failed: ${code}: ${message}`);
-          const delayMs = retryDelaysMs[attempt];
-          if (shown || delayMs === undefined || !retriedCodes.has(code)) throw error;
-          await scope.race(new Promise((resolve) => setTimeout(resolve, delayMs)));
-        }
+      let shown = false;
+      for await (const event of answerJob(job, vdag.uri)) {
+        if (!shown) yield { type: 'prompt', tokens: promptTokens };
+        shown = true;
+        yield event;
       }
     } catch (error) {
       ok = AiosError.from(error).code === 'CANCELLED';
@@ -118,9 +104,9 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
     }
   }
 
-  /** One session in one instance of each shard. */
-  async function* attemptAnswer(job: Job): AsyncGenerator<GenerationEvent, void, void> {
-    const { request, scope, promptTokens } = job;
+  /** One session in one instance of each shard, for as long as these live. */
+  async function open(job: Job, knownTokens: readonly number[]): Promise<OpenedSession> {
+    const { request, scope } = job;
     const sessionId = randomUUID();
     const picking = pickShards(options.directory, job.blocks, {
       tenant: request.tenant,
@@ -128,42 +114,67 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       waitMs: options.readyWaitMs ?? 15_000,
       signal: scope.signal,
     });
-    const release = (shards: readonly RoutedInstance[], ok = true) => {
+    const release = (shards: readonly RoutedInstance[], ok: boolean) => {
       for (const shard of shards) shard.release({ ok });
     };
     const shards = await scope.race(picking).catch((error) => {
       // What is picked after the caller has gone is given back too.
       picking.then(
-        (found) => release(found),
+        (found) => release(found, true),
         () => {},
       );
       throw error;
     });
-    let ok = true;
     try {
       const session = await openShardSession({
-        sessionId,
+        ...{ sessionId, driverId, shards, pool, scope, knownTokens },
         tenant: request.tenant,
-        driverId,
-        shards,
-        pool,
         directory: options.directory,
-        scope,
         deadlineMs: request.deadlineMs,
-        promptTokens,
         sampling: { ...request.sampling, seed: job.seed },
       });
-      try {
-        const instanceIds = shards.map(({ instanceId }) => instanceId);
-        yield* answer({ ...job, session, instanceIds });
-      } finally {
-        session.close();
-      }
+      let isOpen = true;
+      return {
+        session,
+        shards,
+        close(ok) {
+          session.close();
+          if (isOpen) release(shards, ok);
+          isOpen = false;
+        },
+      };
     } catch (error) {
-      ok = AiosError.from(error).code === 'CANCELLED';
+      release(shards, AiosError.from(error).code === 'CANCELLED');
       throw error;
+    }
+  }
+
+  async function* answerJob(
+    job: Job,
+    modelUri: string,
+  ): AsyncGenerator<GenerationEvent, void, void> {
+    const log = (line: string) => options.log?.(`model '${modelUri}' ${line}`);
+    const session = createSurvivingSession({
+      scope: job.scope,
+      promptTokens: job.promptTokens,
+      chunkTokens: prefillChunkTokens(job.generation.hiddenSize),
+      recoveryLimitMs: options.recoveryLimitMs,
+      open: (knownTokens) => open(job, knownTokens),
+      onRecovery: ({ answeredTokens, pausedMs, reason, attempts }) =>
+        log(
+          `paused an answer ${Math.round(pausedMs)} ms after ${answeredTokens} tokens (attempts: ${attempts}): ${reason}`,
+        ),
+    });
+    let ok = true;
+    try {
+      yield* answer({ ...job, session });
+    } catch (fault) {
+      const { code, message } = AiosError.from(fault);
+      ok = code === 'CANCELLED';
+      if (!ok) log(`failed: ${code}: ${message}`);
+      throw fault;
     } finally {
-      release(shards, ok);
+      session.close(ok);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { SamplingParameters } from '../../sdk/sampling.ts';
+import type { Recovery } from './surviving-session.ts';
 
 export interface ChatMessage {
   readonly role: string;
@@ -62,6 +63,8 @@ export type GenerationEvent =
       readonly timeToFirstTokenMs: number;
       readonly totalMs: number;
       readonly hops: readonly HopTiming[];
+      /** Pauses in which a lost shard was replaced; the text is the one it would have been. */
+      readonly recoveries: readonly Recovery[];
     };
 
 /** Holds the tokenizer and no weights. */

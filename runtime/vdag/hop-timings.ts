@@ -4,18 +4,19 @@ import type { HopTiming } from './generation.ts';
 export interface HopTimings {
   /** @param timings - nanoseconds of one step: compute, then waiting, of each shard in order */
   add(timings: readonly number[]): void;
-  read(): readonly HopTiming[];
+  /** @param instanceIds - of the shards, in order, as the answer ended */
+  read(instanceIds: readonly string[]): readonly HopTiming[];
 }
 
-export function createHopTimings(instanceIds: readonly string[]): HopTimings {
-  const totals = new Float64Array(instanceIds.length * 2);
+export function createHopTimings(): HopTimings {
+  const totals: number[] = [];
   return {
     add(timings) {
-      for (let index = 0; index < totals.length; index++) {
-        totals[index] = (totals[index] ?? 0) + (timings[index] ?? 0);
+      for (const [index, nanoseconds] of timings.entries()) {
+        totals[index] = (totals[index] ?? 0) + nanoseconds;
       }
     },
-    read: () =>
+    read: (instanceIds) =>
       instanceIds.map((instanceId, index) => ({
         instanceId,
         computeMs: (totals[index * 2] ?? 0) / 1e6,

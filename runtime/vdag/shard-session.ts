@@ -21,8 +21,10 @@ export interface SampledToken {
 
 /** One answer's place in every shard of a model. */
 export interface ShardSession {
-  /** Sends the prompt in chunks; the last one asks for a token. */
-  prefill(tokens: readonly number[], chunkTokens: number): Promise<void>;
+  /** Sends the prompt in chunks. @param sample - whether the last one asks for a token */
+  prefill(tokens: readonly number[], chunkTokens: number, sample: boolean): Promise<void>;
+  /** Sends tokens of an answer again, a step each; the last one asks for the next. */
+  replay(tokens: readonly number[], position: number): Promise<void>;
   /** Sends the token at `position` and asks for the next. */
   step(token: number, position: number): void;
   /** The next token asked for. @throws {AiosError} what failed: a shard, the deadline, the caller */
@@ -40,7 +42,8 @@ export interface ShardSessionOptions {
   readonly directory: InstanceDirectory;
   readonly scope: RequestScope;
   readonly deadlineMs: number;
-  readonly promptTokens: readonly number[];
+  /** Prompt, and what was answered before: penalties look at both. */
+  readonly knownTokens: readonly number[];
   readonly sampling: SamplingParameters & { readonly seed: number };
 }
 
@@ -123,7 +126,7 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
       driverId: options.driverId,
       route: routeOf(options.driverId, shards),
       deadlineMs: options.deadlineMs,
-      promptTokens: options.promptTokens,
+      promptTokens: options.knownTokens,
       sampling: options.sampling,
     };
     send({ type: 'open', payload: new TextEncoder().encode(JSON.stringify(open)) });
@@ -133,15 +136,25 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
     throw error;
   }
 
+  /** A long prompt must not fill the bounded queue that all sessions of the link share. */
+  const sendWithRoom = async (frame: ReturnType<typeof stepFrame>) => {
+    while ((links[0]?.queuedFrames ?? 0) >= maxQueuedFrames) {
+      await scope.race(new Promise((resolve) => setTimeout(resolve, queuePollMs)));
+    }
+    send(frame);
+  };
+
   return {
-    async prefill(tokens, chunkTokens) {
+    async prefill(tokens, chunkTokens, sample) {
       for (let position = 0; position < tokens.length; position += chunkTokens) {
-        // A long prompt must not fill the bounded queue that all sessions of the link share.
-        while ((links[0]?.queuedFrames ?? 0) >= maxQueuedFrames) {
-          await scope.race(new Promise((resolve) => setTimeout(resolve, queuePollMs)));
-        }
         const chunk = tokens.slice(position, position + chunkTokens);
-        send(stepFrame(chunk, position, position + chunk.length === tokens.length));
+        const isLast = position + chunk.length === tokens.length;
+        await sendWithRoom(stepFrame(chunk, position, sample && isLast));
+      }
+    },
+    async replay(tokens, position) {
+      for (const [index, token] of tokens.entries()) {
+        await sendWithRoom(stepFrame([token], position + index, index === tokens.length - 1));
       }
     },
     step: (token, position) => send(stepFrame([token], position, true)),

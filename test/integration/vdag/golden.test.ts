@@ -26,7 +26,10 @@ beforeAll(async () => {
     throw new AiosError('NOT_FOUND', `vDAG '${name}' does not exist.`);
   };
   const { directory, artifacts } = shards;
-  driver = createGenerationDriver({ resolveVdag, directory, artifacts });
+  driver = createGenerationDriver({
+    ...{ resolveVdag, directory, artifacts },
+    recoveryLimitMs: 1000,
+  });
   gateway = await startGateway({
     controlPlane: fakeControlPlane({ resolveVdag }),
     driver,
@@ -204,7 +207,7 @@ describe('a model in two shard processes', () => {
     await until(() => (counters(1)?.sessionsOpened ?? 0) > before && slotsAreFree());
   });
 
-  test('answers with a typed error when a shard is killed in the middle', async () => {
+  test('answers with a typed error when a shard is killed in the middle and none comes in its place', async () => {
     const stream = await client.chat.completions.create({ ...long, stream: true });
     const read = async () => {
       let seen = 0;

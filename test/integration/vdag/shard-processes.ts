@@ -36,6 +36,8 @@ export interface ShardProcesses {
   /** What shard `index` last said of itself. */
   status(index: number): InstanceSelfStatus | undefined;
   kill(index: number): Promise<void>;
+  /** Starts another instance of the shard, as a block's reconciler would. */
+  restart(index: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,10 +56,11 @@ export async function startShards(modelFolder: string, count: number): Promise<S
       ),
     }),
   });
-  const shards = await Promise.all(
+  const shards: Shard[] = await Promise.all(
     plan.shards.map(({ folder: name }, index) => startShard(plan, join(outFolder, name), index)),
   );
   const reported: string[] = [];
+  let generation = 0;
 
   return {
     plan,
@@ -84,6 +87,11 @@ export async function startShards(modelFolder: string, count: number): Promise<S
       child.kill('SIGKILL');
       await exited;
     },
+    async restart(index) {
+      const name = plan.shards[index]?.folder ?? '';
+      generation += 1;
+      shards[index] = await startShard(plan, join(outFolder, name), index, `g${generation}`);
+    },
     async close() {
       for (const { process: child, detach } of shards) {
         detach();
@@ -97,14 +105,20 @@ export async function startShards(modelFolder: string, count: number): Promise<S
   };
 }
 
-async function startShard(plan: SplitPlan, folder: string, index: number): Promise<Shard> {
+async function startShard(
+  plan: SplitPlan,
+  folder: string,
+  index: number,
+  name = 'a',
+): Promise<Shard> {
+  await rm(join(folder, 'instance.json'), { force: true });
   const stage = plan.components[index]?.stage;
   const blockId = plan.blocks[index]?.id;
   if (!stage || !blockId) throw new Error(`the plan has no shard ${index}`);
   const secret = randomBytes(32).toString('hex');
   const boot: InstanceBoot = {
     tenant: 'default',
-    instanceId: `${blockId}-a`,
+    instanceId: `${blockId}-${name}`,
     blockId,
     clusterId: 'c',
     nodeId: 'n',

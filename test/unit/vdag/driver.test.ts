@@ -34,13 +34,16 @@ async function start(
     cleanups.push(() => shard.stop());
   }
   const directory = new FakeDirectory().add(...shards);
+  const log: string[] = [];
   const driver = createGenerationDriver({
     resolveVdag: resolverOf(modelVdag(blockIds, contextTokens)),
     directory,
     artifacts: tokenizerArtifacts,
+    recoveryLimitMs: 300,
+    log: (line) => log.push(line),
   });
   cleanups.push(() => driver.close());
-  return { shards, directory, driver, first: shards[0]!, last: shards.at(-1)! };
+  return { shards, directory, driver, log, first: shards[0]!, last: shards.at(-1)! };
 }
 
 const ask = (changes: Partial<GenerateRequest> = {}): GenerateRequest => ({
@@ -121,6 +124,36 @@ describe.each([1, 2, 3])('over %i shards', (count) => {
     expect(directory.outstanding).toBe(0);
   });
 
+  test('a shard that ends in the middle is replaced, and the text is the one it would have been', async () => {
+    const { driver, directory, last, log } = await start(blocks, { muteAt: 2 });
+    const answer = collect(driver.generate(ask()));
+    await until(() => [...last.sessions.values()][0]?.sampled === 3);
+    const another = await new FakeShard(last.blockId, { tokens: row.tokens }, 'another').start();
+    cleanups.push(() => another.stop());
+    directory.blocks.set(last.blockId, [another]);
+    await last.stop();
+
+    const events = await answer;
+    expect(textOf(events)).toBe(row.text);
+    expect(tokensOf(events)).toEqual(row.tokens);
+    expect(events.at(-1)).toMatchObject({ recoveries: [{ answeredTokens: 2, attempts: 1 }] });
+    // The prompt in the same steps, then the answer so far token by token, asking for nothing but what comes next.
+    const prompt = last.opens[0]?.promptTokens.length ?? 0;
+    const steps = another.received.filter(({ type }) => type === 'step');
+    expect(steps.map(({ position, rows }) => [position, rows])).toEqual([
+      [0, prompt],
+      ...row.tokens.slice(1).map((_, index) => [prompt + index, 1]),
+    ]);
+    const asking = steps.filter(({ sample }) => sample);
+    expect(asking).toHaveLength(row.tokens.length - 2);
+    expect(another.opens[0]?.promptTokens).toEqual([
+      ...(last.opens[0]?.promptTokens ?? []),
+      ...row.tokens.slice(0, 2),
+    ]);
+    expect(log).toContainEqual(expect.stringMatching(/paused an answer \d+ ms after 2 tokens/));
+    expect(directory.outstanding).toBe(0);
+  });
+
   test('eight answers run at once, and each is its own', async () => {
     const { driver, shards } = await start(blocks);
 
@@ -132,7 +165,7 @@ describe.each([1, 2, 3])('over %i shards', (count) => {
     for (const shard of shards) expect(shard.maxSessions).toBeGreaterThan(1);
   });
 
-  test('a shard that ends in the middle is a typed error, and is reported', async () => {
+  test('a shard that ends in the middle and does not come back is a typed error, and is reported', async () => {
     const { driver, directory, last } = await start(blocks, { muteAt: 2 });
     const answer = collect(driver.generate(ask()));
     await until(() => [...last.sessions.values()][0]?.sampled === 3);
@@ -298,13 +331,19 @@ describe('failures', () => {
     expect(directory.reported).toEqual(['b0-gone']);
   });
 
-  test('are not repaired once something was shown', async () => {
+  test('of a place are repaired in the middle of an answer, and no token comes twice', async () => {
     const error = new AiosError('SHARD_UNAVAILABLE', 'gone.');
+    const { driver, first } = await start(['b0'], { failAt: { index: 3, error, once: true } });
+
+    expect(tokensOf(await collect(driver.generate(ask())))).toEqual(row.tokens);
+    expect(first.opens).toHaveLength(2);
+  });
+
+  test('of the work itself are not tried again', async () => {
+    const error = new AiosError('TENSOR_MISMATCH', 'of another model.');
     const { driver, first } = await start(['b0'], { failAt: { index: 3, error } });
 
-    await expect(collect(driver.generate(ask()))).rejects.toMatchObject({
-      code: 'SHARD_UNAVAILABLE',
-    });
+    await expect(collect(driver.generate(ask()))).rejects.toMatchObject({ code: error.code });
     expect(first.opens).toHaveLength(1);
   });
 

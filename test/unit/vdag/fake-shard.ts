@@ -19,7 +19,7 @@ export interface Script {
   /** Answers OPEN with this instead. */
   refuseOpen?: AiosError[];
   /** Fails the step that asks for the token of this index. */
-  failAt?: { readonly index: number; readonly error: AiosError };
+  failAt?: { readonly index: number; readonly error: AiosError; readonly once?: boolean };
   /** Says nothing from the token of this index on. */
   muteAt?: number;
 }
@@ -151,10 +151,18 @@ export class FakeShard {
     session.rows += frame.rows;
     const timings = [...frame.timings, 2_000_000, 1_000_000];
     session.next?.send({ ...frame, timings });
-    if (session.next || !frame.sample) return;
+    if (session.next) return;
+    const isAnswer = frame.rows === 1 && frame.position > 0;
+    // Tokens of an answer that come again: nothing was asked for at the prompt's end, and nothing is before the last.
+    if (isAnswer) session.sampled = Math.max(session.sampled, 1);
+    if (!frame.sample) session.sampled += isAnswer ? 1 : 0;
+    if (!frame.sample) return;
     const { tokens, failAt, muteAt, logprobs } = this.script;
     const index = session.sampled++;
-    if (failAt?.index === index) throw failAt.error;
+    if (failAt?.index === index) {
+      if (failAt.once) delete this.script.failAt;
+      throw failAt.error;
+    }
     if (muteAt !== undefined && index >= muteAt) return;
     const token = tokens[index % tokens.length] ?? 0;
     this.#toDriver(session, {
