@@ -1,13 +1,18 @@
 /**
  * Placements per second, decision and all, at 1,000, 5,000 and 10,000 nodes of 8 GPUs: a selective block, whose filter lets
  * about 50 nodes through, and one for which every node is a candidate. Each plan is reserved and committed; the oldest of
- * 500 goes, so that every placement finds other nodes changed. `SCORED` is how many nodes the policy scored a placement:
- * every candidate, every time. `node test/bench/run.js placement [--json]`
+ * 500 goes, so that every placement finds other nodes changed. `scoredPerPlacement` is how many nodes the policy scored:
+ * every candidate, every time. `log`: where each decision was written with all it was made of, before the clock was stopped:
+ * to the store of a control plane (`file`), to one in memory, or nowhere. `node test/bench/run.js placement [--json]`
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { builtinPolicies } from '../../policies/index.ts';
+import { openDecisionLog } from '../../runtime/decision/index.ts';
 import { createPlacement } from '../../runtime/placement/index.ts';
 import { createPolicyHost } from '../../runtime/policy/index.ts';
-import { createMemoryStore } from '../../runtime/store/index.ts';
+import { createMemoryStore, createSqliteStore } from '../../runtime/store/index.ts';
 import { clusterSpec } from '../../sdk/spec/cluster.ts';
 import { placementRules, policyReference, resourceAmounts } from '../../sdk/spec/common.ts';
 
@@ -48,7 +53,18 @@ const selective = placementRules.parse({
   },
 });
 
-async function measure(nodes: number, candidates: 'selective' | 'all pass', allocator: string) {
+type Log = 'file' | 'memory' | 'none';
+
+async function measure(
+  nodes: number,
+  candidates: 'selective' | 'all pass',
+  allocator: string,
+  log: Log = 'file',
+) {
+  const folder = mkdtempSync(join(tmpdir(), 'aios-bench-'));
+  const store = log === 'file' ? createSqliteStore(join(folder, 'aios.db')) : createMemoryStore();
+  const decisions = log === 'none' ? undefined : await openDecisionLog({ store });
+
   const spec = clusterOf(nodes);
   const view = {
     spec,
@@ -57,7 +73,7 @@ async function measure(nodes: number, candidates: 'selective' | 'all pass', allo
   };
   const host = createPolicyHost({
     builtins: builtinPolicies,
-    store: createMemoryStore(),
+    store,
     loadArtifact: () => Promise.reject(new Error('no artifacts in this benchmark')),
   });
   const placement = createPlacement({ host, inventory: () => ({ clusters: [view], revision: 1 }) });
@@ -92,6 +108,7 @@ async function measure(nodes: number, candidates: 'selective' | 'all pass', allo
     );
     if (!reservationId) throw new Error(decision.message);
     ledger.commit(reservationId);
+    decisions?.record(decision);
     scored += decision.candidateCounts?.scored ?? 0;
     placed.push(instanceId);
     const oldest = placed.length > running ? placed.shift() : undefined;
@@ -108,15 +125,19 @@ async function measure(nodes: number, candidates: 'selective' | 'all pass', allo
     await place();
     durationsMs.push(performance.now() - beforeMs);
   }
+  await decisions?.flush();
   const elapsedMs = performance.now() - startedMs;
   const { user, system } = process.cpuUsage(startedCpu);
+  await decisions?.close();
   await host.close();
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
   const count = durationsMs.length;
   durationsMs.sort((a, b) => a - b);
   const at = (fraction: number): number =>
     durationsMs[Math.min(count - 1, Math.floor(fraction * count))] ?? 0;
   return {
-    ...{ nodes, gpus: nodes * 8, candidates, allocator },
+    ...{ nodes, gpus: nodes * 8, candidates, allocator, log },
     placementsPerSecond: Math.round((count / elapsedMs) * 1000),
     medianMs: Number(at(0.5).toFixed(3)),
     p99Ms: Number(at(0.99).toFixed(3)),
@@ -130,6 +151,10 @@ const rows = [];
 for (const nodes of [1000, 5000, 10_000]) {
   rows.push(await measure(nodes, 'selective', 'bin-pack'));
   rows.push(await measure(nodes, 'all pass', 'bin-pack'));
+}
+for (const log of ['memory', 'none'] as const) {
+  rows.push(await measure(5000, 'selective', 'bin-pack', log));
+  rows.push(await measure(5000, 'all pass', 'bin-pack', log));
 }
 rows.push(await measure(5000, 'all pass', 'least-loaded'));
 if (process.argv.includes('--json')) console.log(JSON.stringify(rows));
