@@ -9,6 +9,7 @@ import type {
 } from '../sdk/client/control.ts';
 import type { Json } from '../sdk/packet.ts';
 import type { NetworkSpec } from '../sdk/spec/network.ts';
+import type { Jobs } from './policy-job/index.ts';
 
 /** What policies decide beside placement, as the gateway calls it. Documents are raw. */
 export interface ControlServices {
@@ -47,4 +48,5 @@ export interface ControlServices {
   manage(tenant: string, document: unknown): Promise<PolicyCommandResult>;
   /** @throws {PolicyError} as `PolicyHost.evaluate`; REQUEST_INVALID - the input is not what the function takes */
   callFunction(tenant: string, document: unknown): Promise<FunctionCallResult>;
+  readonly jobs: Pick<Jobs, 'submit' | 'list' | 'get' | 'cancel'>;
 }

@@ -19,6 +19,7 @@ import { openDecisionLog, openDecisionServices } from './decision/index.ts';
 import { createInventory, createMetrics } from './metrics/index.ts';
 import { createPlacement } from './placement/index.ts';
 import { createPolicyHost } from './policy/index.ts';
+import { openJobs } from './policy-job/index.ts';
 import { createRegistry, createSerial } from './registry/index.ts';
 import { createSqliteStore } from './store/index.ts';
 
@@ -204,10 +205,17 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       }),
     );
     manager = blocks;
+    const jobs = opened.add(
+      await openJobs({
+        ...{ store, policies, log },
+        nodes: (tenant) =>
+          inventory.clusters(tenant).flatMap((view) => placement.snapshot(tenant, view).nodes),
+      }),
+    );
     controls = opened.add(
       createControls({
         ...{ store, registry, inventory, metrics, placement, blocks, policies, decisions },
-        ...{ book, admission, exclusive, log },
+        ...{ book, admission, exclusive, jobs, log },
       }),
     );
     await inventory.measure();

@@ -15,6 +15,7 @@ import {
 import { type Changes, spoiled } from './control-plane-changes.ts';
 import type { ControlServices } from './control-services.ts';
 import { callFunction, createManagement, type ManagementParts } from './management/index.ts';
+import type { Jobs } from './policy-job/index.ts';
 import type { Registry } from './registry/index.ts';
 import type { Scaling, ScalingParts } from './scaling/index.ts';
 import { allocate, type SearchParts, search } from './search/index.ts';
@@ -29,6 +30,7 @@ export interface ControlServiceParts {
   readonly scale: ScalingParts['scale'];
   readonly searching: SearchParts;
   readonly managing: Omit<ManagementParts, 'admit'>;
+  readonly jobs: Jobs;
 }
 
 type Cluster = ResourceSpecs['cluster'];
@@ -189,6 +191,7 @@ export function createControlServices(parts: ControlServiceParts): ControlServic
     search: (tenant, document) => search(searching, tenant, document),
     allocate: (tenant, document) => allocate(searching, tenant, document),
     manage,
+    jobs: parts.jobs,
     callFunction: (tenant, document) => callFunction(parts.managing.policies, tenant, document),
   };
 }

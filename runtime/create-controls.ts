@@ -14,6 +14,7 @@ import type { DecisionLog, NewDecision } from './decision/index.ts';
 import type { Inventory, Metrics } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
+import type { Jobs } from './policy-job/index.ts';
 import type { Registry } from './registry/index.ts';
 import { createScaleBlock, createScaling } from './scaling/index.ts';
 import type { Store } from './store/index.ts';
@@ -30,6 +31,7 @@ export interface ControlParts {
   readonly decisions: DecisionLog;
   readonly book: NetworkBook;
   readonly admission: Admission;
+  readonly jobs: Jobs;
   readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
   readonly log: (line: string) => void;
 }
@@ -46,7 +48,7 @@ export interface Controls {
 export function createControls(parts: ControlParts): Controls {
   const { store, registry, inventory, metrics, placement, blocks, policies, decisions, book } =
     parts;
-  const { admission, exclusive, log } = parts;
+  const { admission, exclusive, jobs, log } = parts;
   const snapshot = (tenant: string, clusterId: string) => {
     const view = inventory.cluster(tenant, clusterId);
     return view && placement.snapshot(tenant, view);
@@ -78,6 +80,7 @@ export function createControls(parts: ControlParts): Controls {
     onFailure: scaling.onFailure,
     services: createControlServices({
       ...{ book, registry, admission, requests, changes, scaling, scale, searching },
+      jobs,
       managing: {
         ...{ policies, registry, inventory, metrics, decisions },
         watched: (tenant, blockId) => blocks.watched(tenant, blockId),

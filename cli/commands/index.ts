@@ -19,10 +19,12 @@ import { policyBench } from './policy/bench.ts';
 import { policyCall } from './policy/call.ts';
 import { policyCheck } from './policy/check.ts';
 import { policyGet } from './policy/get.ts';
+import { policyJobs } from './policy/jobs.ts';
 import { policyList } from './policy/list.ts';
 import { policyManage } from './policy/manage.ts';
 import { policyNew } from './policy/new.ts';
 import { policyPublish } from './policy/publish.ts';
+import { policyRun } from './policy/run.ts';
 import { policyTest } from './policy/test.ts';
 import { preCheck } from './pre-check.ts';
 import { replay } from './replay.ts';
@@ -57,6 +59,8 @@ export const commands: readonly Command[] = [
   policyGet,
   policyManage,
   policyCall,
+  policyRun,
+  policyJobs,
   get,
   explain,
   simulate,

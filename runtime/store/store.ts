@@ -20,6 +20,8 @@ export const documentKinds = [
   'artifact',
   'policy-state',
   'policy-version',
+  /** A policy that runs once, and what came of it. */
+  'policy-job',
   'reservation',
 ] as const;
 export type DocumentKind = (typeof documentKinds)[number];

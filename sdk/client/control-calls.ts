@@ -9,6 +9,8 @@ import type {
   NetworkSpec,
   PolicyCommandRequest,
   PolicyCommandResult,
+  PolicyJob,
+  PolicyJobRequest,
   PreCheckVerdict,
   ScaleStatus,
   SearchRequest,
@@ -41,12 +43,20 @@ export interface ControlCalls {
   managePolicy(request: PolicyCommandRequest | Json): Promise<PolicyCommandResult>;
   /** Calls a policy of hook `function`, wherever it runs. */
   callFunction(request: FunctionCallRequest): Promise<FunctionCallResult>;
+  /** Lets a policy of hook `function` run once, on its own. Takes AIOS's bodies too. */
+  submitJob(request: PolicyJobRequest | Json): Promise<PolicyJob>;
+  /** Newest first. */
+  jobs(): Promise<readonly PolicyJob[]>;
+  job(id: string): Promise<PolicyJob>;
+  /** One that ended is forgotten. */
+  cancelJob(id: string): Promise<PolicyJob>;
 }
 
 const segment = encodeURIComponent;
 
 export function createControlCalls(http: Http): ControlCalls {
   const network = `${apiPrefix}/network`;
+  const jobs = `${apiPrefix}/policies/jobs`;
   const block = (id: string): string => `${apiPrefix}/blocks/${segment(id)}`;
   const nodes = (id: string): string => `${apiPrefix}/clusters/${segment(id)}/nodes`;
   return {
@@ -64,5 +74,9 @@ export function createControlCalls(http: Http): ControlCalls {
     allocate: (request) => http.json(`${apiPrefix}/allocate`, { json: request }),
     managePolicy: (request) => http.json(`${apiPrefix}/policies/manage`, { json: request }),
     callFunction: (request) => http.json(`${apiPrefix}/policies/call`, { json: request }),
+    submitJob: (request) => http.json(jobs, { json: request }),
+    jobs: () => http.json(jobs),
+    job: (id) => http.json(`${jobs}/${segment(id)}`),
+    cancelJob: (id) => http.json(`${jobs}/${segment(id)}`, { method: 'DELETE' }),
   };
 }

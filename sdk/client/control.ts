@@ -113,6 +113,31 @@ export interface FunctionCallResult {
   readonly durationMs: number;
 }
 
+/** A policy of hook `function` that is to run once, on its own. */
+export interface PolicyJobRequest extends FunctionCallRequest {
+  /** @default 60000 */
+  readonly timeLimitMs?: number;
+}
+
+export const jobStatuses = ['queued', 'running', 'completed', 'failed', 'cancelled'] as const;
+export type JobStatus = (typeof jobStatuses)[number];
+
+export interface PolicyJob {
+  readonly id: string;
+  readonly policyUri: string;
+  readonly status: JobStatus;
+  readonly createdAtMs: number;
+  readonly startedAtMs?: number;
+  readonly endedAtMs?: number;
+  /** More than one where the control plane ended in the middle. */
+  readonly attempts: number;
+  /** Once completed. */
+  readonly output?: Json;
+  /** Once failed. */
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly logs: readonly string[];
+}
+
 /** A patch of the network document: entries set by name, `null` removes one. */
 export type NetworkPatch = {
   readonly [Section in keyof NetworkSpec]?: Readonly<

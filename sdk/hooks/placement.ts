@@ -208,7 +208,7 @@ export const placementHooks = {
     onError: 'deny',
     persistsState: false,
     helpers: metrics,
-    status: 'defined',
-    description: 'Admits a policy job or function to an executor and names its node.',
+    status: 'called',
+    description: 'Admits a policy job, or refuses it, and names the node that has room.',
   },
 } as const satisfies Record<keyof PlacementInputs, HookDefinition>;
