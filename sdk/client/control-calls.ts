@@ -56,7 +56,7 @@ const segment = encodeURIComponent;
 
 export function createControlCalls(http: Http): ControlCalls {
   const network = `${apiPrefix}/network`;
-  const jobs = `${apiPrefix}/policies/jobs`;
+  const jobs = `${apiPrefix}/policy-jobs`;
   const block = (id: string): string => `${apiPrefix}/blocks/${segment(id)}`;
   const nodes = (id: string): string => `${apiPrefix}/clusters/${segment(id)}/nodes`;
   return {

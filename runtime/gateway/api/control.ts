@@ -51,14 +51,14 @@ export function controlRoutes({ controlPlane }: GatewayServices): Hono<GatewayEn
   routes.post('/policies/call', async (c) =>
     c.json(await services().callFunction(c.var.facts.tenant, await readJsonBody(c.req.raw))),
   );
-  routes.post('/policies/jobs', async (c) =>
+  routes.post('/policy-jobs', async (c) =>
     c.json(await services().jobs.submit(c.var.facts.tenant, await readJsonBody(c.req.raw)), 201),
   );
-  routes.get('/policies/jobs', async (c) => c.json(await services().jobs.list(c.var.facts.tenant)));
-  routes.get('/policies/jobs/:id', async (c) =>
+  routes.get('/policy-jobs', async (c) => c.json(await services().jobs.list(c.var.facts.tenant)));
+  routes.get('/policy-jobs/:id', async (c) =>
     c.json(await services().jobs.get(c.var.facts.tenant, c.req.param('id'))),
   );
-  routes.delete('/policies/jobs/:id', async (c) =>
+  routes.delete('/policy-jobs/:id', async (c) =>
     c.json(await services().jobs.cancel(c.var.facts.tenant, c.req.param('id'))),
   );
   return routes;

@@ -1,0 +1,326 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Json } from '../../../sdk/packet.ts';
+import { readDocument } from '../../../sdk/spec/index.ts';
+import { bundle, failure, Hosted, HttpExecutor, tenant } from './executing.ts';
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function open(...executors: ConstructorParameters<typeof Hosted>): Hosted {
+  const hosted = new Hosted(...executors);
+  cleanups.push(() => hosted.host.close());
+  return hosted;
+}
+
+const add = bundle(
+  'function',
+  `const sum = (value) => typeof value === 'number' ? value : Object.values(value).reduce((all, one) => all + sum(one), 0);
+   return { output: sum(input.input) + context.parameters.by };`,
+);
+const graphOf = (nodes: object[], edges: [string, string][], more: object = {}) => ({
+  execution: { type: 'graph', nodes, edges: edges.map(([from, to]) => ({ from, to })), ...more },
+});
+const node = (label: string, policyRuleURI: string, by = 0) => ({
+  ...{ label, policyRuleURI },
+  parameters: { by },
+});
+
+describe('a graph of functions', () => {
+  it('hands answers along its edges, by label where several meet', async () => {
+    const hosted = open();
+    const uri = await hosted.publish('add', {}, add);
+    const echo = 'same-output:1.0.0-stable';
+    const graph = await hosted.publish(
+      'diamond',
+      graphOf(
+        [
+          node('a', uri, 1),
+          node('b', uri, 10),
+          node('c', uri, 100),
+          { label: 'd', policyRuleURI: echo },
+        ],
+        [
+          ['a', 'b'],
+          ['a', 'c'],
+          ['b', 'd'],
+          ['c', 'd'],
+        ],
+      ),
+    );
+
+    expect((await hosted.call(graph, 5)).output).toEqual({ b: 16, c: 106 });
+  });
+
+  it('is what a plain walk over it says, whatever its shape', async () => {
+    const hosted = open();
+    const uri = await hosted.publish('add', {}, add);
+    let made = 0;
+    const shapes = fc.array(fc.array(fc.nat({ max: 11 }), { maxLength: 3 }), {
+      minLength: 1,
+      maxLength: 12,
+    });
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.integer({ min: -9, max: 9 }), async (sources, input) => {
+        // Node i reads from earlier ones; the last one joins what nobody reads.
+        const labels = sources.map((_, at) => `n${at}`);
+        const reads = sources.map((from, at) => [...new Set(from.filter((one) => one < at))]);
+        const read = new Set(reads.flat());
+        reads.push(labels.flatMap((_, at) => (read.has(at) ? [] : [at])));
+        const nodes = [...labels, 'end'];
+        const edges = reads.flatMap((from, at) =>
+          from.map((one): [string, string] => [`n${one}`, nodes[at] ?? '']),
+        );
+        made += 1;
+        const graph = await hosted.publish(
+          `graph-${made}`,
+          graphOf(
+            nodes.map((label, at) => node(label, uri, at)),
+            edges,
+          ),
+        );
+        const value = (at: number): number =>
+          (reads[at]?.length ? reads[at].reduce((all, one) => all + value(one), 0) : input) + at;
+
+        expect((await hosted.call(graph, input)).output).toBe(value(nodes.length - 1));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('runs branches side by side', async () => {
+    let arrived = 0;
+    let both: () => void;
+    const together = new Promise<void>((resolve) => (both = resolve));
+    // Each answers only once the other is there too.
+    const executor = new HttpExecutor(async ({ body }) => {
+      arrived += 1;
+      if (arrived === 2) both();
+      await together;
+      return { success: true, data: { output: (body.input_data as { input: Json }).input } };
+    });
+    const endpoint = await executor.start();
+    cleanups.push(() => executor.stop());
+    const hosted = open([endpoint]);
+    const execution = { type: 'remote', executor: 'python', timeLimitMs: 20_000 };
+    const far = await hosted.publish('far', { execution });
+    const graph = await hosted.publish(
+      'both',
+      graphOf(
+        [
+          { label: 'l', policyRuleURI: far },
+          { label: 'r', policyRuleURI: far },
+          { label: 'end', policyRuleURI: 'same-output:1.0.0-stable' },
+        ],
+        [
+          ['l', 'end'],
+          ['r', 'end'],
+        ],
+        { timeLimitMs: 30_000 },
+      ),
+    );
+    expect((await hosted.call(graph, 'x')).output).toEqual({ l: 'x', r: 'x' });
+  });
+
+  it('ends with the first that fails, and says which', async () => {
+    const hosted = open();
+    const broken = await hosted.publish(
+      'broken',
+      {},
+      bundle('function', `throw new Error('oops');`),
+    );
+    const graph = await hosted.publish(
+      'failing',
+      graphOf(
+        [node('fine', 'same-output:1.0.0-stable'), node('bad', broken), node('end', broken)].map(
+          ({ parameters: _, ...rest }) => rest,
+        ),
+        [
+          ['fine', 'end'],
+          ['bad', 'end'],
+        ],
+      ),
+    );
+    expect(await failure(hosted.call(graph))).toMatchObject({
+      code: 'POLICY_THREW',
+      message: expect.stringMatching(/node 'bad' of graph 'failing.*oops/),
+    });
+  });
+
+  it('has one deadline for all of it', async () => {
+    const hosted = open();
+    const slow = await hosted.publish('slow', {}, bundle('function', 'for (;;);'));
+    const graph = await hosted.publish(
+      'late',
+      graphOf([{ label: 'a', policyRuleURI: slow }], [], { timeLimitMs: 100 }),
+    );
+    expect(await failure(hosted.call(graph))).toMatchObject({
+      code: 'POLICY_TIMEOUT',
+      message: expect.stringContaining("node 'a'"),
+    });
+  });
+
+  it('checks what each function takes and gives', async () => {
+    const hosted = open();
+    const text = await hosted.publish('text', { inputSchema: { type: 'string' } }, add);
+    const graph = await hosted.publish('typed', graphOf([node('a', text)], []));
+    expect(await failure(hosted.call(graph, 7))).toMatchObject({
+      message: expect.stringMatching(/node 'a'.*is not what it takes/),
+    });
+  });
+
+  it('keeps a state for each node, and deployed functions keep their own', async () => {
+    const hosted = open();
+    const count = bundle(
+      'function',
+      'const n = (context.state.n ?? 0) + 1; context.state = { n }; return { output: n };',
+    );
+    const own = await hosted.publish('own', {}, count);
+    const shared = await hosted.publish('shared', { execution: 'function' }, count);
+    const nodes = [
+      { label: 'a', policyRuleURI: own },
+      { label: 'b', policyRuleURI: shared },
+      { label: 'end', policyRuleURI: 'same-output:1.0.0-stable' },
+    ];
+    const edges: [string, string][] = [
+      ['a', 'end'],
+      ['b', 'end'],
+    ];
+    const one = await hosted.publish('one', graphOf(nodes, edges));
+    const two = await hosted.publish('two', graphOf(nodes, edges));
+
+    expect((await hosted.call(one)).output).toEqual({ a: 1, b: 1 });
+    expect((await hosted.call(two)).output).toEqual({ a: 1, b: 2 });
+    await hosted.restart();
+    expect((await hosted.call(one)).output).toEqual({ a: 2, b: 3 });
+    expect((await hosted.call(shared)).output).toBe(4);
+  });
+
+  it('that calls itself is stopped', async () => {
+    const hosted = open();
+    const self = 'self:1.0.0-stable';
+    await hosted.publish('self', graphOf([{ label: 'again', policyRuleURI: self }], []));
+    expect(await failure(hosted.call(self))).toMatchObject({
+      code: 'POLICY_LIMIT_EXCEEDED',
+      message: expect.stringContaining('Does it call itself?'),
+    });
+  });
+
+  it('decides at any hook, and takes no commands', async () => {
+    const hosted = open();
+    const pick = bundle(
+      'function',
+      `return { output: { instanceId: input.input.instances[0].id } };`,
+    );
+    const picker = await hosted.publish('pick', {}, pick);
+    const uri = await hosted.publish('by-graph', {
+      hook: 'loadBalancer',
+      ...graphOf([{ label: 'a', policyRuleURI: picker }], []),
+    });
+    expect((await hosted.balance(uri)).output).toEqual({ instanceId: 'a' });
+    const managing = hosted.host.manage({
+      ...{ tenant, hook: 'loadBalancer', useSite: 'block/b' },
+      reference: { policyRuleURI: uri as never, parameters: {}, settings: {} },
+      command: { action: 'reset', data: {} },
+    });
+    expect(await failure(managing)).toMatchObject({ code: 'UNSUPPORTED' });
+  });
+});
+
+describe('a document of a graph', () => {
+  const read =
+    (execution: object, more: object = {}) =>
+    () =>
+      readDocument('policy', { uri: 'g:1.0.0-stable', hook: 'function', execution, ...more });
+  const f = 'same-output:1.0.0-stable';
+
+  it('is refused with all that is wrong with it', () => {
+    const execution = {
+      type: 'graph',
+      nodes: [
+        { label: 'a', policyRuleURI: f },
+        { label: 'a', policyRuleURI: f },
+        { label: 'b', policyRuleURI: f },
+      ],
+      edges: [
+        { from: 'a', to: 'nowhere' },
+        { from: 'a', to: 'b' },
+        { from: 'a', to: 'b' },
+      ],
+    };
+    expect(read(execution)).toThrow(
+      expect.objectContaining({
+        code: 'SPEC_INVALID',
+        problems: expect.arrayContaining(
+          ['$.execution.nodes[1].label', '$.execution.edges[0].to', '$.execution.edges[2]'].map(
+            (path) => expect.objectContaining({ path }),
+          ),
+        ),
+      }),
+    );
+  });
+
+  it.each([
+    [
+      'a cycle',
+      [
+        ['a', 'b'],
+        ['b', 'a'],
+      ],
+      'the graph has a cycle: ',
+    ],
+    ['two ends', [], '2 ends (a, b)'],
+  ])('with %s is refused', (_, edges, said) => {
+    const nodes = ['a', 'b'].map((label) => ({ label, policyRuleURI: f }));
+    const given = edges.map(([from, to]) => ({ from, to }));
+    expect(read({ type: 'graph', nodes, edges: given })).toThrow(said);
+  });
+
+  it.each([
+    ['an unknown type', { execution: 'grahp' }, /one of: local, remote, job, function, graph/],
+    [
+      'code that would not run',
+      {
+        execution: { type: 'remote', executor: 'x' },
+        artifact: { hash: `sha256:${'0'.repeat(64)}` },
+      },
+      /is not run/,
+    ],
+    ['no code', { execution: 'job' }, /is missing/],
+    [
+      'a limit at another hook',
+      { hook: 'ranking', execution: { type: 'remote', executor: 'x', timeLimitMs: 5 } },
+      /its own limit/,
+    ],
+  ])('with %s is refused', (_, document, said) => {
+    const read = () =>
+      readDocument('policy', { uri: 'g:1.0.0-stable', hook: 'function', ...document });
+    expect(read).toThrow(
+      expect.objectContaining({
+        problems: expect.arrayContaining([
+          expect.objectContaining(
+            said.source.startsWith('one')
+              ? { expected: expect.stringMatching(said) }
+              : { message: expect.stringMatching(said) },
+          ),
+        ]),
+      }),
+    );
+  });
+
+  it.each([
+    ['code', 'local'],
+    ['central', 'remote'],
+    ['faas', 'function'],
+  ])("AIOS's name '%s' means %s", (name, type) => {
+    const artifact = { hash: `sha256:${'0'.repeat(64)}` };
+    const execution = name === 'central' ? { type: name, executor: 'x' } : name;
+    const { value } = readDocument('policy', {
+      ...{ uri: 'g:1.0.0-stable', hook: 'function', execution },
+      ...(name === 'central' ? {} : { artifact }),
+    });
+    expect(value.execution.type).toBe(type);
+  });
+});
