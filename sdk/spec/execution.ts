@@ -20,6 +20,12 @@ const timeLimitMs = z
   .optional()
   .describe("Of one call, for hook `function` alone. Left out: the hook's limit.");
 
+const actions = z
+  .array(z.string())
+  .max(20)
+  .default([])
+  .describe('Optional actions of the hook that it answers itself; the others are answered for it.');
+
 const label = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
@@ -39,6 +45,7 @@ const graph = z
     type: z.literal('graph'),
     nodes: z.array(graphNode).min(1).max(executionLimits.graphNodes),
     edges: z.array(edge).max(executionLimits.graphEdges).default([]),
+    actions,
     timeLimitMs,
   })
   .superRefine(({ nodes, edges }, context) => {
@@ -95,6 +102,7 @@ export const policyExecution = z.discriminatedUnion('type', [
       .max(500)
       .optional()
       .describe("What the executor knows it as. Left out: this policy's own URI."),
+    actions,
     timeLimitMs,
   }),
   z.strictObject({ type: z.literal('job'), timeLimitMs }),

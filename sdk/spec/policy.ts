@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { substituteFor } from '../hooks/optional.ts';
 import { codeArtifact, jsonObject, policyUri } from './common.ts';
 import { policyExecution, runsCode } from './execution.ts';
 
@@ -26,7 +27,7 @@ export const policySpec = z
     tags: z.array(z.string()).default([]),
   })
   .superRefine(({ hook, execution, artifact, ...rest }, context) => {
-    const problem = (path: readonly string[], message: string): void =>
+    const problem = (path: readonly PropertyKey[], message: string): void =>
       context.addIssue({ code: 'custom', path: [...path], message });
     const { type } = execution;
     if (runsCode(type) && !artifact) {
@@ -34,6 +35,10 @@ export const policySpec = z
     } else if (!runsCode(type) && artifact) {
       const message = `is not run: a policy of execution '${type}' has no code here; leave it out`;
       problem(['artifact'], message);
+    }
+    for (const [index, action] of ('actions' in execution ? execution.actions : []).entries()) {
+      if (substituteFor(hook, action)) continue;
+      problem(['execution', 'actions', index], `is no optional action of hook '${hook}'`);
     }
     if (hook === 'function') return;
     if (execution.timeLimitMs !== undefined) {

@@ -13,6 +13,7 @@ import { type CallFunction, createGraphRunner } from './graph.ts';
 import { createJobRunner } from './job.ts';
 import { createRemoteRunner } from './remote.ts';
 import { createSlots } from './slots.ts';
+import { withSubstitutes } from './substitutes.ts';
 
 export type { PolicyExecutor } from './executors.ts';
 export type { CallFunction, FunctionCall } from './graph.ts';
@@ -47,9 +48,12 @@ export function createRunners({ loadArtifact, executors, call }: RunnersOptions)
     async get(tenant, spec, asJob = false) {
       const { uri, hook, execution, artifact } = spec;
       if (execution.type === 'remote') {
-        return createRemoteRunner(uri, execution, known.get(execution.executor));
+        const runner = createRemoteRunner(uri, execution, known.get(execution.executor));
+        return withSubstitutes(runner, execution.actions);
       }
-      if (execution.type === 'graph') return createGraphRunner(uri, execution, call);
+      if (execution.type === 'graph') {
+        return withSubstitutes(createGraphRunner(uri, execution, call), execution.actions);
+      }
       if (!artifact) throw new PolicyError('INTERNAL', `policy '${uri}' has no code.`);
       if (execution.type === 'job' || asJob) {
         const load = async () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { AiosError } from '../../../sdk/errors.ts';
+import type { Json } from '../../../sdk/packet.ts';
 import { type Asked, failure, Hosted, HttpExecutor, tenant } from './executing.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -16,22 +17,23 @@ async function open(
   cleanups.push(() => executor.stop());
   const hosted = new Hosted([{ ...endpoint, ...(token ? { token: String(token) } : {}) }]);
   cleanups.push(() => hosted.host.close());
-  const execution = { type: 'remote', executor: 'python' };
-  const uri = await hosted.publish('far', { execution, hook: 'loadBalancer', ...document });
+  // Longer than any of this takes: only one test is about time.
+  const execution = { type: 'remote', executor: 'python', timeLimitMs: 30_000 };
+  const uri = await hosted.publish('far', { execution, ...document });
   return { executor, hosted, uri, endpoint };
 }
 
 const first = ({ body }: Asked) => ({
   success: true,
-  data: { instanceId: (body.input_data as { instances: { id: string }[] }).instances[0]?.id },
+  data: { output: { got: (body.input_data as { input: Json }).input } },
 });
 
 describe('a remote policy', () => {
   it('is asked in the words of AIOS, and answers', async () => {
     const { executor, hosted, uri } = await open(first, { token: 'secret-token' });
 
-    const { output, evaluation } = await hosted.balance(uri);
-    expect(output).toEqual({ instanceId: 'a' });
+    const { output, evaluation } = await hosted.call(uri, [1]);
+    expect(output).toEqual({ got: [1] });
     expect(evaluation.policyHash).toMatch(/^sha256:/);
     expect(executor.asked).toMatchObject([
       {
@@ -39,9 +41,9 @@ describe('a remote policy', () => {
         headers: { authorization: 'Bearer secret-token' },
         body: {
           policy_rule_uri: uri,
-          input_data: { action: 'load_balance', blockId: 'b' },
+          input_data: { action: 'call', input: [1] },
           ...{ parameters: {}, settings: {}, state: {} },
-          context: { hook: 'loadBalancer', time_limit_ms: 50 },
+          context: { hook: 'function', time_limit_ms: 30_000 },
         },
       },
     ]);
@@ -51,16 +53,48 @@ describe('a remote policy', () => {
     const { executor, hosted, uri } = await open(({ body }) => {
       const { turns = 0 } = body.state as { turns?: number };
       return {
-        ...{ success: true, data: { instanceId: 'b' }, logs: ['one more'] },
+        ...{ success: true, data: { output: 1 }, logs: ['one more'] },
         state: { turns: turns + 1 },
       };
     });
 
-    expect((await hosted.balance(uri)).evaluation.logs).toEqual(['one more']);
-    await hosted.balance(uri);
+    expect((await hosted.call(uri)).evaluation.logs).toEqual(['one more']);
+    await hosted.call(uri);
     await hosted.restart();
-    await hosted.balance(uri);
+    await hosted.call(uri);
     expect(executor.asked.map(({ body }) => body.state)).toEqual([{}, { turns: 1 }, { turns: 2 }]);
+  });
+
+  it('is not asked what it leaves to the platform', async () => {
+    const { executor, hosted } = await open(() => ({
+      success: true,
+      data: { waitMs: 1, queued: 1 },
+    }));
+    const estimate = (policyRuleURI: string) =>
+      hosted.host.evaluate({
+        ...{ tenant, hook: 'loadBalancer' as const, action: 'estimate' as const, useSite: 'x' },
+        reference: { policyRuleURI: policyRuleURI as never, parameters: {}, settings: {} },
+        input: {
+          action: 'estimate',
+          blockId: 'b',
+          instances: [{ id: 'a', outstandingRequests: 3, latencyMs: 10 }],
+        },
+        inventoryRevision: 0,
+      });
+    const remote = { type: 'remote', executor: 'python' };
+    const uri = await hosted.publish('plain', { execution: remote, hook: 'loadBalancer' });
+    expect((await estimate(uri)).output).toEqual({ waitMs: 30, queued: 3 });
+    expect(executor.asked).toEqual([]);
+    const execution = { type: 'remote', executor: 'python', actions: ['estimate'] };
+    const own = await hosted.publish('own', { execution, hook: 'loadBalancer' });
+    await estimate(own).catch(() => undefined);
+    expect(executor.asked).toHaveLength(1);
+    const wrong = { ...execution, actions: ['estimat'] };
+    await expect(
+      hosted.publish('no', { execution: wrong, hook: 'loadBalancer' }),
+    ).rejects.toMatchObject({
+      problems: [{ path: '$.execution.actions[0]' }],
+    });
   });
 
   it('takes commands', async () => {
@@ -71,7 +105,7 @@ describe('a remote policy', () => {
     }));
 
     const managed = await hosted.host.manage({
-      ...{ tenant, hook: 'loadBalancer', useSite: 'block/b' },
+      ...{ tenant, hook: 'function', useSite: 'call' },
       reference: { policyRuleURI: uri as never, parameters: {}, settings: {} },
       command: { action: 'reset', data: { hard: true } },
     });
@@ -91,10 +125,10 @@ describe('a remote policy', () => {
     ],
     ['answers in another form', () => ({ answer: 1 }), 'POLICY_OUTPUT_INVALID', /"success": true/],
     [
-      'names no instance',
+      'answers another question',
       () => ({ success: true, data: { to: 'a' } }),
       'POLICY_OUTPUT_INVALID',
-      /instanceId/,
+      /output/,
     ],
     [
       'keeps too much',
@@ -103,16 +137,12 @@ describe('a remote policy', () => {
       /state/,
     ],
   ];
-  it.each(pages)(
-    'that %s is recorded as such, and the default of the hook counts',
-    async (_, page, code, said) => {
-      const { hosted, uri } = await open(page as never);
+  it.each(pages)('that %s fails as such', async (_, page, code, said) => {
+    const { hosted, uri } = await open(page as never);
 
-      const { output, evaluation } = await hosted.balance(uri);
-      expect(output).toEqual({ instanceId: 'b' });
-      expect(evaluation.error).toMatchObject({ code, message: expect.stringMatching(said) });
-    },
-  );
+    const fault = await failure(hosted.call(uri));
+    expect(fault).toMatchObject({ code, message: expect.stringMatching(said) });
+  });
 
   type Raw = import('node:http').ServerResponse;
   const raw: [string, (response: Raw) => void, string, RegExp][] = [
@@ -129,7 +159,6 @@ describe('a remote policy', () => {
       'POLICY_UNREACHABLE',
       /could not be asked/,
     ],
-    ['says nothing', () => undefined, 'POLICY_TIMEOUT', /within 50 ms/],
     ['hangs up', (r) => void r.destroy(), 'POLICY_UNREACHABLE', /could not be asked/],
   ];
   it.each(raw)('whose executor %s', async (_, send, code, said) => {
@@ -137,25 +166,34 @@ describe('a remote policy', () => {
       token: 'secret-token',
     });
 
+    const fault = await failure(hosted.call(uri));
+    expect(fault).toMatchObject({ code, message: expect.stringMatching(said) });
+    expect(JSON.stringify(fault.details)).not.toContain('secret-token');
+  });
+
+  it('whose executor says nothing is not waited for longer than its hook allows, and the default of the hook counts', async () => {
+    const { hosted } = await open(() => undefined);
+    const execution = { type: 'remote', executor: 'python' };
+    const uri = await hosted.publish('silent', { execution, hook: 'loadBalancer' });
+
     const { output, evaluation } = await hosted.balance(uri);
     expect(output).toEqual({ instanceId: 'b' });
-    expect(evaluation.error).toMatchObject({ code, message: expect.stringMatching(said) });
-    expect(JSON.stringify(evaluation)).not.toContain('secret-token');
+    expect(evaluation.error).toMatchObject({
+      code: 'POLICY_TIMEOUT',
+      message: expect.stringContaining('within 50 ms'),
+    });
   });
 
   it('whose executor answers without end is read to a bound', async () => {
     let sent = 0;
-    const { hosted, uri } = await open(
-      (_asked, response) => {
-        const piece = 'x'.repeat(2 ** 20);
-        const pour = (): void => {
-          while (sent < 1000 && !response.destroyed && response.write(piece)) sent += 1;
-          if (!response.destroyed) response.once('drain', pour);
-        };
-        pour();
-      },
-      { hook: 'function', execution: { type: 'remote', executor: 'python', timeLimitMs: 20_000 } },
-    );
+    const { hosted, uri } = await open((_asked, response) => {
+      const piece = 'x'.repeat(2 ** 20);
+      const pour = (): void => {
+        while (sent < 1000 && !response.destroyed && response.write(piece)) sent += 1;
+        if (!response.destroyed) response.once('drain', pour);
+      };
+      pour();
+    });
 
     expect(await failure(hosted.call(uri))).toMatchObject({ code: 'POLICY_LIMIT_EXCEEDED' });
     expect(sent).toBeLessThan(100);
@@ -163,11 +201,10 @@ describe('a remote policy', () => {
 
   it('whose executor failed five times in a row is left alone for a moment', async () => {
     const { executor, hosted, uri } = await open((_asked, response) => void response.destroy());
-    for (let turn = 0; turn < 8; turn += 1) await hosted.balance(uri);
+    for (let turn = 0; turn < 8; turn += 1) await failure(hosted.call(uri));
 
     expect(executor.asked).toHaveLength(5);
-    const { evaluation } = await hosted.balance(uri);
-    expect(evaluation.error?.message).toMatch(/5 times in a row/);
+    expect((await failure(hosted.call(uri))).message).toMatch(/5 times in a row/);
   });
 
   it('of an executor nobody named is refused with the nearest', async () => {
