@@ -105,9 +105,11 @@ export {
   type ReadContext,
   type ReadResult,
   readDocument,
+  readNetwork,
   readPlan,
   resolveResources,
 } from './spec/index.ts';
+export type { NetworkSpec } from './spec/network.ts';
 export type { SplitPlan } from './spec/plan.ts';
 export type { PolicySpec } from './spec/policy.ts';
 export type { VdagSpec } from './spec/vdag.ts';

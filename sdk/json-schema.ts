@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { blockSpec } from './spec/block.ts';
 import { clusterSpec } from './spec/cluster.ts';
 import { componentSpec } from './spec/component.ts';
+import { networkSpec } from './spec/network.ts';
 import { splitPlan } from './spec/plan.ts';
 import { policySpec } from './spec/policy.ts';
 import { vdagSpec } from './spec/vdag.ts';
@@ -61,6 +62,12 @@ const documents = {
     schema: clusterSpec,
     title: 'Cluster',
     description: 'Machines under one controller, and what placement may promise of each.',
+  },
+  network: {
+    schema: networkSpec,
+    title: 'Network',
+    description:
+      'Default policies, pre-checks and templates of everything under one control plane.',
   },
   plan: {
     schema: splitPlan,
