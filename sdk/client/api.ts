@@ -45,27 +45,7 @@ export interface ShardCounters {
   /** Tensor payloads that had to be copied because they arrived unaligned. */
   readonly payloadCopies: number;
   readonly maxQueuedFrames: number;
-  /** Now: steps that came and wait for their turn. */
-  readonly queuedSteps: number;
-  /** Slots for keys and values; `openSessions` of them are taken. */
-  readonly maxSessions: number;
-  /** Now: positions whose keys and values are held for open sessions. */
-  readonly kvTokens: number;
-  /** Slots copied into the place of a session that ended. */
-  readonly kvMoves: number;
-  /** Steps of one row, and the batches they were computed in: their quotient is the mean batch. */
-  readonly decodeSteps: number;
-  readonly decodeBatches: number;
-  readonly maxBatchSteps: number;
-  /** Chunks of prompts, computed one at a time. */
-  readonly prefillChunks: number;
-  readonly prefillTokens: number;
-  /** Rows copied out of a batch, to be sent on one by one. */
-  readonly outputCopies: number;
-  /** A batch counts once. */
   readonly computeMs: number;
-  /** Sum over steps, from arrival to departure, without computing. */
-  readonly waitMs: number;
 }
 
 export interface InstanceStatus {
