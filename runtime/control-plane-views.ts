@@ -9,7 +9,7 @@ import type { BlockManager } from './block/index.ts';
 import type { Inventory } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
-import { notFound, type Registry } from './registry/index.ts';
+import type { Registry } from './registry/index.ts';
 import type { StoredDocument } from './store/index.ts';
 
 /** A policy as it is listed: an uploaded one with its document. */
@@ -111,9 +111,9 @@ export function createViews(parts: {
       case 'block':
         return blocks.status(tenant, id);
       case 'policy': {
-        const found = (await policyViews(tenant)).find(({ uri }) => uri === id);
-        if (!found) throw notFound(kind, id);
-        return found;
+        const described = await policies.describe(tenant, id);
+        const stored = await registry.get(tenant, kind, described.uri);
+        return { ...described, ...(stored ? { spec: stored.value } : {}) };
       }
       case 'component':
         return (await registry.require(tenant, kind, id)).value;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { PolicyError } from '../../sdk/errors.ts';
 import { type HookName, hookNames, hooks } from '../../sdk/hooks.ts';
 import { parseVersionedName } from '../../sdk/ids.ts';
+import { type JsonSchema, toJsonSchema } from '../../sdk/json-schema.ts';
 import { nearest } from '../../sdk/nearest.ts';
 import type { AnyPolicy } from '../../sdk/policy.ts';
 import { compileProtocol, type ProtocolCheck } from '../../sdk/protocol.ts';
@@ -34,6 +35,11 @@ export interface CatalogEntry {
   readonly settings: JsonObject;
   readonly checkParameters: Checker;
   readonly checkSettings: Checker;
+  /** JSON Schemas of the two, where somebody wrote them. */
+  readonly schemas: () => {
+    readonly parametersSchema?: JsonSchema;
+    readonly settingsSchema?: JsonSchema;
+  };
   readonly execution: ExecutionType | 'in-process';
   /** Of one evaluation. */
   readonly timeLimitMs: number;
@@ -63,6 +69,10 @@ function builtInEntry(policy: AnyPolicy): CatalogEntry {
     settings: {},
     checkParameters: createZodChecker(policy.parameters),
     checkSettings: createZodChecker(policy.settings),
+    schemas: () => ({
+      parametersSchema: toJsonSchema(policy.parameters),
+      settingsSchema: toJsonSchema(policy.settings),
+    }),
     execution: 'in-process',
     timeLimitMs: hooks[policy.hook].timeLimitMs,
     ...(policy.input ? { checkInput: createZodCheck(policy.input) } : {}),
@@ -92,6 +102,10 @@ export function uploadedEntry(
     settings: spec.settings,
     checkParameters: createJsonSchemaChecker(spec.parametersSchema),
     checkSettings: createJsonSchemaChecker(spec.settingsSchema),
+    schemas: () => ({
+      ...(spec.parametersSchema ? { parametersSchema: spec.parametersSchema } : {}),
+      ...(spec.settingsSchema ? { settingsSchema: spec.settingsSchema } : {}),
+    }),
     execution: execution.type,
     timeLimitMs: execution.timeLimitMs ?? hooks[hook as HookName].timeLimitMs,
     ...(inputSchema ? { checkInput: compileProtocol(inputSchema) } : {}),

@@ -1,9 +1,11 @@
 import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import type { Problem } from '../../sdk/errors.ts';
 import type { HookAction, HookInput, HookName, HookOutput } from '../../sdk/hooks.ts';
+import type { JsonSchema } from '../../sdk/json-schema.ts';
 import type { Json } from '../../sdk/packet.ts';
 import type { AnyPolicy } from '../../sdk/policy.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
+import type { ExecutionType } from '../../sdk/spec/execution.ts';
 import type { Store } from '../store/store.ts';
 import type { PolicyExecutor } from './execution/index.ts';
 import type { Defaults } from './levels.ts';
@@ -103,9 +105,25 @@ export interface PolicyHost {
       readonly origin: 'built-in' | 'uploaded';
     }[]
   >;
+  /** One policy, built-in or uploaded. @throws {PolicyError} POLICY_NOT_FOUND, URI_AMBIGUOUS */
+  describe(tenant: string, uri: string): Promise<PolicyDescription>;
   /** Removes what policies keep of a use site that is gone, from the store too. */
   forget(tenant: string, useSite: string): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface PolicyDescription {
+  readonly uri: string;
+  readonly hook: string;
+  readonly description: string;
+  readonly origin: 'built-in' | 'uploaded';
+  /** Of its code, or of the document that says where it runs. */
+  readonly hash: string;
+  readonly execution: ExecutionType | 'in-process';
+  /** Of one evaluation. */
+  readonly timeLimitMs: number;
+  readonly parametersSchema?: JsonSchema;
+  readonly settingsSchema?: JsonSchema;
 }
 
 export interface PolicyHostOptions {

@@ -200,6 +200,13 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
       }));
     },
 
+    async describe(tenant, uri) {
+      const policy = await catalog.resolve(tenant, uri);
+      const { hook, description, origin, hash, execution, timeLimitMs } = policy;
+      const about = { uri: policy.uri, hook, description, origin, hash, execution, timeLimitMs };
+      return { ...about, ...policy.schemas() };
+    },
+
     forget: (tenant, useSite) => states.forget(tenant, useSite),
 
     async close() {

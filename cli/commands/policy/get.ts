@@ -2,7 +2,7 @@ import { defineCommand } from '../../command.ts';
 
 export const policyGet = defineCommand({
   usage: 'policy get <uri>',
-  summary: 'Shows one policy: hook, content hash, parameters and settings with their schemas',
+  summary: 'Shows one policy: when to choose it, its hash, where it runs, and what it takes',
   examples: [['aios policy get night-shift:1.0.0-stable', 'its document as JSON']],
   options: (parser) =>
     parser.positional('uri', { type: 'string', demandOption: true, describe: 'name:version-tag' }),
