@@ -226,7 +226,7 @@ export const meanings: Meanings = {
     },
   },
   splitPlanner: {
-    plan: ({ model, shards }, output) => {
+    plan: ({ model, shards, nodes }, output) => {
       if ('infeasible' in output) return [];
       const { firstLayers } = output;
       const seen = JSON.stringify(firstLayers).slice(0, 80);
@@ -238,9 +238,17 @@ export const meanings: Meanings = {
         const expected = `ascending from 0, each below ${model.layers.length}`;
         return [{ path, message: 'are no cuts of the model', expected, seen }];
       }
-      return shards !== undefined && shards !== firstLayers.length
-        ? [{ path, message: 'has another number of shards', expected: String(shards), seen }]
-        : [];
+      if (shards !== undefined && shards !== firstLayers.length) {
+        return [{ path, message: 'has another number of shards', expected: String(shards), seen }];
+      }
+      if (output.nodes && output.nodes.length !== firstLayers.length) {
+        const expected = `${firstLayers.length}, one a shard`;
+        return [{ path: '$.nodes', message: 'has another number of nodes', expected }];
+      }
+      const known = nodes.map(({ clusterId, nodeId }) => `${clusterId}/${nodeId}`);
+      return (output.nodes ?? []).flatMap((name, at) =>
+        unknownName('node', `$.nodes[${at}]`, name, new Set(known)),
+      );
     },
   },
 };

@@ -52,6 +52,8 @@ export interface PlatformInputs {
         readonly headBytes: number;
         /** Working memory of one shard's process beside weights and KV cache. */
         readonly overheadBytes: number;
+        /** What goes from one shard to the next at each token. */
+        readonly activationBytes?: number;
       };
       /** Asked for by the user; absent: as few as fit. */
       readonly shards?: number;
@@ -61,6 +63,15 @@ export interface PlatformInputs {
         readonly nodeId: string;
         readonly freeMemoryBytes: number;
         readonly cpuCores: number;
+        /** Weights it goes through while decoding, as measured. */
+        readonly weightBytesPerSecond?: number;
+      }[];
+      /** As measured; alike in both directions. What is not listed is taken as the median of what is. */
+      readonly links?: readonly {
+        /** Node ids, as `clusterId/nodeId`. */
+        readonly between: readonly [string, string];
+        readonly latencyMs: number;
+        readonly bytesPerSecond: number;
       }[];
     };
   };
@@ -94,6 +105,8 @@ export const platformOutputs = {
       z.strictObject({
         /** Index of each shard's first layer, ascending from 0; `[0]` means «do not split». */
         firstLayers: z.array(z.number().int().nonnegative()).min(1),
+        /** The node of each shard, as `clusterId/nodeId`, where it matters which. */
+        nodes: z.array(z.string()).optional(),
         reason: z.string().optional(),
       }),
       z.strictObject({ infeasible: z.string() }),
