@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.ts';
+import { numeric } from '../numbers.ts';
 
 export const scale = defineCommand({
   usage: 'scale <kind> <id> [instances]',
@@ -11,7 +12,11 @@ export const scale = defineCommand({
     parser
       .positional('kind', { choices: ['block'] as const, demandOption: true })
       .positional('id', { type: 'string', demandOption: true, describe: 'Of the block' })
-      .positional('instances', { type: 'number', describe: 'How many it shall have' }),
+      .positional('instances', {
+        ...numeric('<instances>', { least: 0, whole: true }),
+        requiresArg: false,
+        describe: 'How many it shall have',
+      }),
   async run({ id, instances }, context) {
     const { client, style } = context;
     if (instances === undefined) {

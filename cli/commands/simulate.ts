@@ -1,8 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { AiosError } from '../../sdk/errors.ts';
 import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
+
+async function loadAll(context: Context, files: readonly string[]) {
+  const { loadLocalPolicy } = await import('../policy/load.ts');
+  const loaded = [];
+  for (const file of files) loaded.push(await loadLocalPolicy(context, file));
+  return loaded;
+}
 
 export const simulate = defineCommand({
   usage: 'simulate <scenario>',
@@ -12,10 +20,17 @@ export const simulate = defineCommand({
       'aios simulate examples/simulate/scenario.json --plot plot.svg',
       'three policies, the same arrivals; needs no control plane',
     ],
+    ['aios simulate scenario.json --policy night-shift.ts', 'with one of yours among them'],
   ],
   options: (parser) =>
     parser
       .positional('scenario', { type: 'string', demandOption: true, describe: 'JSON' })
+      .option('policy', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'A definePolicy file of yours, that variants may name by its URI',
+      })
       .option('seed', { type: 'number', describe: "In place of the scenario's" })
       .option('plot', { type: 'string', describe: 'Write an SVG of it over time' }),
   async run(args, context) {
@@ -37,6 +52,7 @@ export const simulate = defineCommand({
       { ...read, seed: args.seed ?? read.seed },
       {
         policies: builtinPolicies,
+        tried: await loadAll(context, args.policy ?? []),
         signal: context.signal,
         onVariant: (name) => {
           variant = name;

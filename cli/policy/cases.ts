@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Problem, SpecError, shorten } from '../../sdk/errors.ts';
 import { exampleInputs } from '../../sdk/hooks/examples.ts';
 import { type HookName, hooks } from '../../sdk/hooks.ts';
+import { nearest } from '../../sdk/nearest.ts';
 import type { Json } from '../../sdk/packet.ts';
 import { jsonObject } from '../../sdk/spec/common.ts';
 
@@ -35,19 +36,27 @@ export interface PolicyCase extends Omit<z.output<typeof policyCase>, 'action' |
 
 const maxCases = 10_000;
 
-/** Sets one path of a plain value. @returns whether the path could be followed */
-function change(root: unknown, path: string, value: unknown): boolean {
+/**
+ * Sets one path of a plain value. A last key that is not there may be one that the example leaves out; one that looks like
+ * another that is there is a slip.
+ *
+ * @returns nothing when it is done, else the nearest key or ''
+ */
+function change(root: unknown, path: string, value: unknown): string | undefined {
   const keys = path.split(/[.[\]]+/).filter((key) => key !== '');
   const last = keys.pop();
   let at: unknown = root;
   for (const key of keys) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return false;
+    if (typeof at !== 'object' || at === null) return '';
+    if (!Object.hasOwn(at, key)) return nearest(key, Object.keys(at)) ?? '';
     at = (at as Record<string, unknown>)[key];
   }
-  if (typeof at !== 'object' || at === null || last === undefined) return false;
-  if (Array.isArray(at) && !/^\d+$/.test(last)) return false;
+  if (typeof at !== 'object' || at === null || last === undefined) return '';
+  if (Array.isArray(at) && !/^\d+$/.test(last)) return '';
+  const close = Object.hasOwn(at, last) ? undefined : nearest(last, Object.keys(at));
+  if (close !== undefined) return close;
   Object.defineProperty(at, last, { value, writable: true, enumerable: true, configurable: true });
-  return true;
+  return undefined;
 }
 
 function readCase(
@@ -73,11 +82,13 @@ function readCase(
     Object.assign(input, { action });
   }
   for (const [place, value] of Object.entries(written.change)) {
-    if (change(input, place, value)) continue;
+    const close = change(input, place, value);
+    if (close === undefined) continue;
     problems.push({
       path: `${path}.change`,
       message: `'${place}' leads nowhere in the input`,
       expected: 'a path such as nodes[0].free.memoryBytes',
+      ...(close === '' ? {} : { nearest: close }),
     });
   }
   return { ...written, action, input };

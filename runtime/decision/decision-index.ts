@@ -86,6 +86,17 @@ export class DecisionIndex {
     return expired;
   }
 
+  /** Ids that begin so: the first few. */
+  beginning(tenant: string, prefix: string): readonly string[] {
+    const found: string[] = [];
+    for (const entry of this.#entries.values()) {
+      if (entry.tenant !== tenant || !entry.id.startsWith(prefix)) continue;
+      found.push(entry.id);
+      if (found.length > 5) break;
+    }
+    return found;
+  }
+
   has({ tenant, id }: Pick<Entry, 'tenant' | 'id'>): boolean {
     return this.#entries.has(nameOf(tenant, id));
   }

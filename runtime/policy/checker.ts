@@ -38,6 +38,15 @@ const maxSchemaCharacters = 100_000;
 const unsafeKeywords = /"(?:\$ref|\$dynamicRef|\$recursiveRef|patternProperties|not|uniqueItems)"/;
 
 /**
+ * A key that the author did not write is a mistake of whoever writes it; a schema that says nothing of others is closed. One
+ * that wants to take any says so: `z.looseObject`.
+ */
+const closed = (schema: JsonObject): JsonObject =>
+  schema.type === 'object' && schema.properties && schema.additionalProperties === undefined
+    ? { ...schema, additionalProperties: false }
+    : schema;
+
+/**
  * Of an uploaded policy: says early what is wrong. The policy's own schema checks again in the sandbox and fills in
  * defaults there, so what cannot be compiled here is left to it.
  */
@@ -56,7 +65,7 @@ export function createJsonSchemaChecker(schema: JsonObject | undefined): Checker
   });
   let validate: ReturnType<typeof ajv.compile>;
   try {
-    validate = ajv.compile(schema);
+    validate = ajv.compile(closed(schema));
   } catch {
     return (value) => ({ value });
   }

@@ -1,9 +1,8 @@
-import type { AnyPolicy } from '../../sdk/policy.ts';
 import { createPlacement, type Placement } from '../placement/index.ts';
-import { createPolicyHost } from '../policy/index.ts';
-import { createMemoryStore } from '../store/index.ts';
+import type { Store } from '../store/index.ts';
 import { EventQueue } from './event-queue.ts';
 import { largestOf, SimulatedNetwork } from './network.ts';
+import { openHost, type Policies } from './policies.ts';
 import { createStream, draw } from './random.ts';
 import { meanOf, quantile, type Sample, type VariantReport } from './report.ts';
 import { clustersOf, type JobTemplate, pickJob, type Scenario } from './scenario.ts';
@@ -35,8 +34,7 @@ type Event =
   | { readonly type: 'failure' | 'repair'; readonly clusterId: string; readonly nodeId: string }
   | { readonly type: 'sample' | 'measure' };
 
-export interface RunOptions {
-  readonly policies: readonly AnyPolicy[];
+export interface RunOptions extends Policies {
   readonly signal?: AbortSignal | undefined;
   /** 0 to 1. */
   readonly onProgress?: (fraction: number) => void;
@@ -60,7 +58,13 @@ export class VariantRun {
   readonly #counts = { arrivals: 0, placed: 0, refused: 0, displaced: 0 };
   #nowMs = 0;
 
-  constructor(scenario: Scenario, variant: Scenario['variants'][number], options: RunOptions) {
+  /** @param store - of its own: policies keep their states there */
+  constructor(
+    scenario: Scenario,
+    variant: Scenario['variants'][number],
+    options: RunOptions,
+    store: Store,
+  ) {
     this.#scenario = scenario;
     this.#variant = variant;
     this.#options = options;
@@ -68,10 +72,7 @@ export class VariantRun {
     this.#network = new SimulatedNetwork(clustersOf(scenario), seed);
     const clock = (): number => this.#nowMs;
     const seeds = createStream(seed, 'policies');
-    const host = createPolicyHost({
-      builtins: options.policies,
-      store: createMemoryStore(),
-      loadArtifact: () => Promise.reject(new Error('a simulation has built-in policies only')),
+    const host = openHost(options, store, {
       clock,
       seed: () => Math.floor(seeds() * 2 ** 32),
     });

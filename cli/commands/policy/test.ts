@@ -58,6 +58,9 @@ export const policyTest = defineCommand({
           ),
           '',
           `${results.length - failed} of ${results.length} cases passed; ${covered} of ${lines} lines ran (${percent.toFixed(0)} %)`,
+          ...(percent < args.minCoverage
+            ? [style.bad(`at least ${args.minCoverage} % were asked for (--min-coverage)`)]
+            : []),
           ...files.flatMap(({ file, uncovered }) =>
             uncovered.length > 0 ? [`  ${file}: never ran ${lineRanges(uncovered)}`] : [],
           ),

@@ -124,7 +124,7 @@ describe('a command line', () => {
     ['create-plan none', "there is no folder 'none'."],
     ['create-plan model', "'model' holds no plan.json, so it is not a split model."],
     ['split none --out x', "there is no folder 'none'."],
-    ['split model --out x --planner evne', 'expected even, memory-aware'],
+    ['split model --out x --planner evne', 'expected even, fastest, memory-aware'],
   ])('`%s` says what is missing, once', async (line, sentence) => {
     await mkdir(join(folder, 'model'), { recursive: true });
 
