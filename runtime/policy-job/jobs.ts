@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import type { PolicyJob } from '../../sdk/client/control.ts';
 import { AiosError, PolicyError } from '../../sdk/errors.ts';
 import type { Store } from '../store/index.ts';
+import { createKept, keptLimits } from './kept.ts';
+import { createQueue } from './queue.ts';
 import { type JobRequest, readJobRequest } from './request.ts';
 import { type RunJobParts, runJob } from './run-job.ts';
 
@@ -14,9 +17,9 @@ export interface JobsOptions extends RunJobParts {
 
 /** Policies that run once, each on its own, and what came of them. */
 export interface Jobs {
-  /** @throws {AiosError} SPEC_INVALID; BUSY - too many wait */
+  /** @throws {AiosError} SPEC_INVALID; BUSY - too many wait; CLOSED */
   submit(tenant: string, document: unknown): Promise<PolicyJob>;
-  /** Newest first. */
+  /** Newest first, without outputs and logs: {@link Jobs.get} gives them. */
   list(tenant: string): Promise<readonly PolicyJob[]>;
   /** @throws {AiosError} NOT_FOUND */
   get(tenant: string, id: string): Promise<PolicyJob>;
@@ -27,36 +30,60 @@ export interface Jobs {
 
 interface StoredJob {
   readonly job: PolicyJob;
-  readonly request: JobRequest;
+  /** Until it ended. */
+  readonly request?: JobRequest;
+}
+
+interface Running {
+  readonly tenant: string;
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
 }
 
 export const jobLimits = {
+  ...keptLimits,
   /** Of one tenant; more are told to come back. */
   waiting: 200,
   /** Jobs that run at once. */
   running: 4,
-  /** Ended ones, of one tenant. */
-  kept: 1000,
-  keptMs: 7 * 24 * 3_600_000,
   /** As AIOS's jobs: a control plane that ended in the middle begins it again. */
   attempts: 4,
 } as const;
 
 const isOver = ({ status }: PolicyJob): boolean => status !== 'queued' && status !== 'running';
 
+/** What it said before it failed. */
+function logsOf({ details }: AiosError): readonly string[] {
+  const { evaluation, logs } = details as Partial<Pick<PolicyEvaluation, 'logs'>> & {
+    readonly evaluation?: PolicyEvaluation;
+  };
+  return evaluation?.logs ?? logs ?? [];
+}
+
 /** Opens the jobs of before: those that waited or ran begin anew, for a policy is pure. */
 export async function openJobs(options: JobsOptions): Promise<Jobs> {
   const { store, clock = Date.now, log = () => undefined } = options;
-  /** In order of submission, of every tenant. */
-  const waiting: { readonly tenant: string; readonly id: string }[] = [];
-  const running = new Map<string, AbortController>();
-  const stopped = new Map<string, Promise<void>>();
+  const queue = createQueue();
+  const kept = createKept();
+  const running = new Map<string, Running>();
+  /** Of a tenant: being written, not waiting yet. */
+  const entering = new Map<string, number>();
   let closed = false;
 
   const keyOf = (tenant: string, id: string) => ({ tenant, kind: 'policy-job' as const, id });
   const nameOf = (tenant: string, id: string): string => JSON.stringify([tenant, id]);
+  const atWork = (tenant: string): number =>
+    [...running.values()].filter((one) => one.tenant === tenant).length;
+
+  async function tidy(tenant: string): Promise<void> {
+    const ids = kept.excess(tenant, clock());
+    if (ids.length === 0) return;
+    await store.commit(ids.map((id) => ({ type: 'delete', ...keyOf(tenant, id) })));
+    for (const id of ids) kept.drop(tenant, id);
+  }
 
   async function require(tenant: string, id: string): Promise<StoredJob> {
+    await tidy(tenant);
     const found = await store.get<StoredJob>(keyOf(tenant, id));
     if (found) return found.value;
     const hint = 'List those that are kept with: aios policy jobs';
@@ -68,121 +95,121 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
     return stored.job;
   }
 
-  async function all(tenant: string): Promise<readonly StoredJob[]> {
-    const documents = await store.list<StoredJob>(tenant, 'policy-job');
-    return documents
-      .map(({ value }) => value)
-      .sort((a, b) => b.job.createdAtMs - a.job.createdAtMs);
+  async function end(tenant: string, job: PolicyJob, how: Partial<PolicyJob>): Promise<PolicyJob> {
+    const ended = await write(tenant, { job: { ...job, endedAtMs: clock(), ...how } });
+    kept.add(tenant, ended);
+    await tidy(tenant);
+    return ended;
   }
 
-  /** The oldest that ended go first. */
-  async function forget(tenant: string): Promise<void> {
-    const ended = (await all(tenant)).filter(({ job }) => isOver(job));
-    const old = ended.filter(
-      ({ job }, at) => at >= jobLimits.kept || (job.endedAtMs ?? 0) < clock() - jobLimits.keptMs,
-    );
-    if (old.length === 0) return;
-    await store.commit(old.map(({ job }) => ({ type: 'delete', ...keyOf(tenant, job.id) })));
-  }
-
-  async function perform(tenant: string, id: string, controller: AbortController): Promise<void> {
+  async function perform(tenant: string, id: string, signal: AbortSignal): Promise<void> {
     const { job, request } = await require(tenant, id);
-    if (isOver(job)) return;
+    if (isOver(job) || !request) return;
     const attempts = job.attempts + 1;
     const begun: PolicyJob = { ...job, status: 'running', startedAtMs: clock(), attempts };
     await write(tenant, { job: begun, request });
-    const ended = (end: Partial<PolicyJob>) =>
-      write(tenant, { job: { ...begun, endedAtMs: clock(), ...end }, request });
     try {
-      const { output, logs } = await runJob(options, tenant, request, controller.signal);
-      await ended({ status: 'completed', output, logs });
-    } catch (fault) {
-      const { code, message, details } = AiosError.from(fault);
+      const { output, logs } = await runJob(options, tenant, request, signal);
+      await end(tenant, begun, { status: 'completed', output, logs });
+    } catch (thrown) {
+      const fault = AiosError.from(thrown);
       // What this control plane's end broke off begins anew with the next.
       if (closed) return;
-      const logs = (details.logs as readonly string[] | undefined) ?? [];
+      const { code, message } = fault;
       const status = code === 'CANCELLED' ? 'cancelled' : 'failed';
-      await ended({ status, error: { code, message }, logs });
+      await end(tenant, begun, { status, error: { code, message }, logs: logsOf(fault) });
     }
-    await forget(tenant);
   }
 
   function advance(): void {
     while (!closed && running.size < jobLimits.running) {
-      const next = waiting.shift();
+      const next = queue.next(atWork);
       if (!next) return;
-      const name = nameOf(next.tenant, next.id);
+      const { tenant, id } = next;
+      const name = nameOf(tenant, id);
       const controller = new AbortController();
-      running.set(name, controller);
-      const done = perform(next.tenant, next.id, controller)
-        .catch((fault: unknown) => log(`job '${next.id}': ${AiosError.from(fault).message}`))
+      const done = perform(tenant, id, controller.signal)
+        .catch((fault: unknown) => log(`job '${id}': ${AiosError.from(fault).message}`))
         .then(() => {
           running.delete(name);
-          stopped.delete(name);
           advance();
         });
-      stopped.set(name, done);
+      running.set(name, { tenant, controller, done });
     }
   }
 
   for (const tenant of await store.tenants()) {
-    const left = (await all(tenant)).filter(({ job }) => !isOver(job)).reverse();
-    for (const { job, request } of left) {
+    const documents = await store.list<StoredJob>(tenant, 'policy-job');
+    const all = documents.map(({ value }) => value.job);
+    const ended = all.filter(isOver).sort((a, b) => (a.endedAtMs ?? 0) - (b.endedAtMs ?? 0));
+    for (const job of ended) kept.add(tenant, job);
+    await tidy(tenant);
+    const left = all.filter((job) => !isOver(job)).sort((a, b) => a.createdAtMs - b.createdAtMs);
+    for (const job of left) {
       if (job.attempts < jobLimits.attempts) {
-        waiting.push({ tenant, id: job.id });
+        queue.add(tenant, job.id);
         continue;
       }
-      const message = `was broken off ${job.attempts} times by the end of the control plane.`;
-      const error = { code: 'CLOSED', message: `job '${job.id}' ${message}` };
-      await write(tenant, {
-        job: { ...job, status: 'failed', endedAtMs: clock(), error },
-        request,
-      });
+      const message = `job '${job.id}' was broken off ${job.attempts} times by the end of the control plane.`;
+      await end(tenant, job, { status: 'failed', error: { code: 'CLOSED', message } });
     }
   }
   advance();
 
   return {
     async submit(tenant, document) {
+      if (closed) throw new AiosError('CLOSED', 'this control plane ends; submit to the next.');
       const request = readJobRequest(document);
-      if (waiting.filter((one) => one.tenant === tenant).length >= jobLimits.waiting) {
+      const written = entering.get(tenant) ?? 0;
+      if (queue.sizeOf(tenant) + written >= jobLimits.waiting) {
         throw new PolicyError('BUSY', `${jobLimits.waiting} jobs wait already; retry later.`);
       }
       const job: PolicyJob = {
         ...{ id: `job-${randomUUID()}`, policyUri: request.policyRuleURI, status: 'queued' },
         ...{ createdAtMs: clock(), attempts: 0, logs: [] },
       };
-      await write(tenant, { job, request });
-      waiting.push({ tenant, id: job.id });
+      entering.set(tenant, written + 1);
+      try {
+        await write(tenant, { job, request });
+        queue.add(tenant, job.id);
+      } finally {
+        const others = (entering.get(tenant) ?? 1) - 1;
+        if (others > 0) entering.set(tenant, others);
+        else entering.delete(tenant);
+      }
       advance();
       return job;
     },
-    list: async (tenant) => (await all(tenant)).map(({ job }) => job),
+    async list(tenant) {
+      await tidy(tenant);
+      const documents = await store.list<StoredJob>(tenant, 'policy-job');
+      return documents
+        .map(({ value: { job } }) => {
+          const { output: _, ...rest } = job;
+          return { ...rest, logs: [] };
+        })
+        .sort((a, b) => b.createdAtMs - a.createdAtMs);
+    },
     get: async (tenant, id) => (await require(tenant, id)).job,
     async cancel(tenant, id) {
-      const { job, request } = await require(tenant, id);
-      const name = nameOf(tenant, id);
+      const { job } = await require(tenant, id);
       if (isOver(job)) {
         await store.commit([{ type: 'delete', ...keyOf(tenant, id) }]);
+        kept.drop(tenant, id);
         return job;
       }
-      const at = waiting.findIndex((one) => one.tenant === tenant && one.id === id);
-      if (at >= 0) {
-        waiting.splice(at, 1);
-        const error = { code: 'CANCELLED', message: `job '${id}' was cancelled.` };
-        return write(tenant, {
-          job: { ...job, status: 'cancelled', endedAtMs: clock(), error },
-          request,
-        });
-      }
-      running.get(name)?.abort();
-      await stopped.get(name);
-      return (await require(tenant, id)).job;
+      const runs = queue.remove(tenant, id) ? undefined : running.get(nameOf(tenant, id));
+      runs?.controller.abort();
+      await runs?.done;
+      const { job: latest } = await require(tenant, id);
+      if (isOver(latest)) return latest;
+      const error = { code: 'CANCELLED', message: `job '${id}' was cancelled.` };
+      return end(tenant, latest, { status: 'cancelled', error });
     },
     async close() {
       closed = true;
-      for (const controller of running.values()) controller.abort();
-      await Promise.all(stopped.values());
+      for (const { controller } of running.values()) controller.abort();
+      await Promise.all([...running.values()].map(({ done }) => done));
     },
   };
 }

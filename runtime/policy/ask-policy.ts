@@ -57,7 +57,11 @@ export async function askPolicy(
       assertSchema(policy.checkOutput, given, 'POLICY_OUTPUT_INVALID', what);
     }
     return { ...answer, output };
-  } catch (fault) {
+  } catch (thrown) {
+    // The checks recurse; what they cannot follow is the policy's fault, and its hook's `onError` answers it.
+    const isTooDeep = thrown instanceof RangeError;
+    const tooDeep = `policy '${policy.uri}' answered what is nested too deeply to be checked.`;
+    const fault = isTooDeep ? new PolicyError('POLICY_LIMIT_EXCEEDED', tooDeep) : thrown;
     const { code, message, problems } = AiosError.from(fault);
     throw new PolicyError(code, message, {
       problems,

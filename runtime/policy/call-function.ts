@@ -1,4 +1,5 @@
 import { PolicyError } from '../../sdk/errors.ts';
+import type { PolicyState } from '../../sdk/hooks.ts';
 import type { Json } from '../../sdk/packet.ts';
 import { askPolicy } from './ask-policy.ts';
 import type { Catalog, CatalogEntry } from './catalog.ts';
@@ -21,6 +22,43 @@ export interface Calling {
   readonly states?: StateKeeper;
 }
 
+/**
+ * One call of a deployed function, in turn with all who call it. Who calls it may have waited for longer than it may by
+ * then, and is not kept waiting: the call is not made any more.
+ */
+function inTurn(
+  states: StateKeeper,
+  key: StateKey,
+  { timeLimitMs, signal }: Pick<Parameters<CallFunction>[0], 'timeLimitMs' | 'signal'>,
+  ask: (state: PolicyState, leftMs: number) => Promise<RunAnswer>,
+): Promise<RunAnswer> {
+  const endMs = performance.now() + timeLimitMs;
+  return new Promise((resolve, reject) => {
+    const late = (): void =>
+      reject(
+        new PolicyError(
+          'POLICY_TIMEOUT',
+          `function '${key.policyUri}' did not come to it within ${timeLimitMs} ms: calls follow one another.`,
+        ),
+      );
+    const timer = setTimeout(late, timeLimitMs);
+    const turn = states.use(key, async (state) => {
+      clearTimeout(timer);
+      const leftMs = Math.ceil(endMs - performance.now());
+      if (leftMs <= 0) late();
+      if (leftMs <= 0 || signal?.aborted) return { state, result: undefined };
+      const result = await ask(state, leftMs);
+      return { state: result.state, result };
+    });
+    turn
+      .then((answer) =>
+        answer ? resolve(answer) : reject(new PolicyError('CANCELLED', 'was cancelled.')),
+      )
+      .catch(reject)
+      .finally(() => clearTimeout(timer));
+  });
+}
+
 /** How the nodes of a graph are called. */
 export function createCallFunction({ catalog, states }: Calling): CallFunction {
   return async (call) => {
@@ -33,7 +71,7 @@ export function createCallFunction({ catalog, states }: Calling): CallFunction {
       );
     }
     const configuration = assertConfigured(policy, reference, undefined);
-    const ask = (state: typeof call.state): Promise<RunAnswer> =>
+    const ask = (state: PolicyState, leftMs: number): Promise<RunAnswer> =>
       askPolicy(policy, {
         ...{
           hook: 'function',
@@ -42,7 +80,7 @@ export function createCallFunction({ catalog, states }: Calling): CallFunction {
           ...configuration,
           ...rest,
           state: deepFreeze(state),
-          timeLimitMs,
+          timeLimitMs: leftMs,
         },
         // What one function answered must not change under it while another reads it.
         input: deepFreeze({ action: 'call', input: structuredClone(input) }),
@@ -51,12 +89,11 @@ export function createCallFunction({ catalog, states }: Calling): CallFunction {
       ...answer,
       output: (answer.output as { readonly output: Json }).output,
     });
-    if (policy.execution !== 'function' || !states) return unwrapped(await ask(call.state));
+    if (policy.execution !== 'function' || !states) {
+      return unwrapped(await ask(call.state, timeLimitMs));
+    }
     const key = stateKeyOf(tenant, policy, '');
-    const answer = await states.use(key, async (state) => {
-      const result = await ask(state);
-      return { state: result.state, result };
-    });
+    const answer = await inTurn(states, key, call, ask);
     // The graph keeps nothing for it.
     return unwrapped({ ...answer, state: call.state });
   };

@@ -5,8 +5,8 @@
  * @module
  */
 export { allRowsUpTo, CandidateDigest, type CandidateRow } from './candidate-rows.ts';
-export { type Content, contentOf, digestOf, type Part, partsIn } from './digest.ts';
-export { deepFreeze, freezeList } from './freeze.ts';
+export { type Content, carryRuns, contentOf, digestOf, type Part, partsIn } from './digest.ts';
+export { deepFreeze, freezeList, isDeeplyFrozen } from './freeze.ts';
 export * from './host.ts';
 export { createInProcessRunner } from './in-process.ts';
 export { createPolicyHost } from './policy-host.ts';

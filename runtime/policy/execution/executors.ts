@@ -1,7 +1,8 @@
 import { AiosError, PolicyError, type Problem } from '../../../sdk/errors.ts';
 import { nearest } from '../../../sdk/nearest.ts';
 import { oneOf } from '../../../sdk/spec/reading.ts';
-import { createSlots } from './slots.ts';
+import { createSlots, type Patience } from './slots.ts';
+import { createStrikes } from './strikes.ts';
 
 /** A service that evaluates policies, named by the operator: documents know it by its id alone. */
 export interface PolicyExecutor {
@@ -12,17 +13,26 @@ export interface PolicyExecutor {
   readonly token?: string;
 }
 
+/** Whose call it is, and how long it may wait. */
+export interface Caller extends Patience {
+  /** Of the policy, whatever the tenant: what one does badly is held against no other. */
+  readonly policy: string;
+}
+
 /** A known executor, and who waits for it. */
 export interface Executor {
   readonly id: string;
   endpoint(path: string): URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** @returns the text without the token, should an executor send back what it was sent */
+  conceal(text: string): string;
   /**
-   * One that failed several times in a row is left alone for a moment: who waits for it must not wait for its silence.
+   * A policy that failed several times in a row is not asked for a moment: who waits for it must not wait for its silence.
    *
-   * @throws {PolicyError} BUSY - too many wait; POLICY_UNREACHABLE - it rests
+   * @param task - is told how much of its time is left
+   * @throws {PolicyError} BUSY - too many wait, or for too long; POLICY_UNREACHABLE - it rests; CANCELLED
    */
-  inTurn<T>(task: () => Promise<T>): Promise<T>;
+  inTurn<T>(caller: Caller, task: (leftMs: number) => Promise<T>): Promise<T>;
 }
 
 export interface Executors {
@@ -32,7 +42,7 @@ export interface Executors {
   check(id: string, path: string): readonly Problem[];
 }
 
-const limits = { atOnce: 32, waiting: 200, strikes: 5, restMs: 2000 } as const;
+const limits = { atOnce: 32, waiting: 200 } as const;
 
 function baseOf({ id, url }: PolicyExecutor): URL {
   let base: URL | undefined;
@@ -51,40 +61,35 @@ function baseOf({ id, url }: PolicyExecutor): URL {
   return base;
 }
 
-function createExecutor(options: PolicyExecutor): Executor {
-  const { id, token } = options;
-  const base = baseOf(options);
-  const inSlot = createSlots({ what: `policy executor '${id}'`, ...limits });
-  let strikes = 0;
-  let restsUntilMs = 0;
+/** A header that cannot be sent is told of with its value: it is refused before it could be. */
+function tokenOf({ id, token }: PolicyExecutor): string | undefined {
+  const text = token?.trim();
+  if (text === undefined || text === '') return undefined;
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw new AiosError(
+    'REQUEST_INVALID',
+    `the token of policy executor '${id}' holds characters that no HTTP header carries; use letters, digits and punctuation.`,
+  );
+}
 
-  async function watched<T>(task: () => Promise<T>): Promise<T> {
-    if (Date.now() < restsUntilMs) {
-      const message = `policy executor '${id}' failed ${strikes} times in a row and is asked again in a moment.`;
-      throw new PolicyError('POLICY_UNREACHABLE', message);
-    }
-    try {
-      const result = await task();
-      strikes = 0;
-      return result;
-    } catch (fault) {
-      const { code } = AiosError.from(fault);
-      const isSilent = code === 'POLICY_UNREACHABLE' || code === 'POLICY_TIMEOUT';
-      strikes = isSilent ? strikes + 1 : 0;
-      if (strikes >= limits.strikes) restsUntilMs = Date.now() + limits.restMs;
-      throw fault;
-    }
-  }
+function createExecutor(options: PolicyExecutor): Executor {
+  const { id } = options;
+  const base = baseOf(options);
+  const token = tokenOf(options);
+  const inSlot = createSlots({ what: `policy executor '${id}'`, ...limits });
+  const strikes = createStrikes(id);
 
   return {
     id,
     endpoint: (path) => new URL(path, base),
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    inTurn: (task) => inSlot(() => watched(task)),
+    conceal: (text) => (token === undefined ? text : text.replaceAll(token, '…')),
+    inTurn: (caller, task) =>
+      inSlot(caller, (leftMs) => strikes.watch(caller.policy, () => task(leftMs))),
   };
 }
 
-/** @throws {AiosError} REQUEST_INVALID - an id twice, or a URL that is none */
+/** @throws {AiosError} REQUEST_INVALID - an id twice, a URL that is none, or a token that cannot be sent */
 export function createExecutors(options: readonly PolicyExecutor[]): Executors {
   const known = new Map<string, Executor>();
   for (const one of options) {

@@ -36,9 +36,19 @@ function inputOf(
   return Object.fromEntries(before.map((from) => [from, answers.get(from) ?? null]));
 }
 
+/** Who no longer waits is told at once, whether or not what runs can be ended. */
+function whileWaited<T>(signal: AbortSignal, task: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(new PolicyError('CANCELLED', 'was cancelled.'));
+    signal.addEventListener('abort', leave, { once: true });
+    task.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}
+
 /**
  * Runs functions joined by edges: each as soon as all it reads is there, so branches run side by side. The first that
- * fails ends the others. Under a graph each node keeps a state of its own, but for deployed functions, which have theirs.
+ * fails ends the others, and nobody waits for what cannot be ended. Under a graph each node keeps a state of its own, but
+ * for deployed functions, which have theirs.
  */
 export function createGraphRunner(
   uri: string,
@@ -84,13 +94,14 @@ export function createGraphRunner(
       if (failed.signal.aborted) return;
       const leftMs = Math.ceil(deadlineMs - performance.now());
       try {
+        if (signal.aborted) throw new PolicyError('CANCELLED', 'was cancelled.');
         if (leftMs <= 0) {
           throw new PolicyError(
             'POLICY_TIMEOUT',
             `not come to within ${request.timeLimitMs} ms, the limit of the whole.`,
           );
         }
-        const answer = await call({
+        const called = call({
           reference: { policyRuleURI, parameters, settings },
           input: inputOf(label, edges, answers, whole),
           state: kept,
@@ -98,6 +109,7 @@ export function createGraphRunner(
           seed: (seed + Math.imul(index + 1, 0x9e3779b1)) >>> 0,
           ...{ tenant, nowMs, timeLimitMs: leftMs, depth: depth + 1, signal },
         });
+        const answer = await whileWaited(signal, called);
         answers.set(label, answer.output);
         if (answer.state !== kept) changed.set(label, answer.state);
         logs.push(...answer.logs.map((line) => `${label}: ${line}`));

@@ -35,13 +35,17 @@ export interface Runners extends Pick<Executors, 'check'> {
   close(): Promise<void>;
 }
 
-/** Each takes a thread: more would only wait for the processor. */
+/**
+ * Each takes a thread: more would only wait for the processor. Jobs that somebody submitted may run for an hour, so
+ * decisions have slots of their own.
+ */
 const jobSlots = { what: 'this control plane', atOnce: 4, waiting: 200 } as const;
 
 export function createRunners({ loadArtifact, executors, call }: RunnersOptions): Runners {
   const pool = createSandboxPool(loadArtifact);
   const known = createExecutors(executors ?? []);
-  const inSlot = createSlots(jobSlots);
+  const submitted = createSlots(jobSlots);
+  const deciding = createSlots(jobSlots);
 
   return {
     check: known.check,
@@ -61,7 +65,7 @@ export function createRunners({ loadArtifact, executors, call }: RunnersOptions)
           assertBundle(uri, source);
           return { uri, hook, source, entry: artifact.entry };
         };
-        return createJobRunner(load, inSlot);
+        return createJobRunner(uri, load, asJob ? submitted : deciding);
       }
       return pool.get({ tenant, uri, hook, ...artifact, kept: execution.type === 'function' });
     },

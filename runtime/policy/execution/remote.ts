@@ -1,22 +1,8 @@
-import { z } from 'zod';
 import { AiosError, type ErrorCode, PolicyError } from '../../../sdk/errors.ts';
 import type { RemoteExecution } from '../../../sdk/spec/execution.ts';
 import { checkedState, type PolicyRunner, type RunRequest, runLimits } from '../runner.ts';
 import type { Executor } from './executors.ts';
-
-/** What an executor answers: AIOS's envelope, and what a policy here may say beside its answer. */
-const answer = z.union([
-  z.looseObject({
-    success: z.literal(true),
-    data: z.unknown(),
-    state: z.record(z.string(), z.unknown()).optional(),
-    logs: z.array(z.unknown()).max(10_000).default([]),
-  }),
-  z.looseObject({ success: z.literal(false), message: z.unknown().optional() }),
-]);
-
-const fault = (uri: string, executor: Executor, code: ErrorCode, what: string, cause?: unknown) =>
-  new PolicyError(code, `policy '${uri}' ${what} (executor '${executor.id}').`, { cause });
+import { readAnswer } from './remote-answer.ts';
 
 function requestBody(uri: string, execution: RemoteExecution, request: RunRequest) {
   const { command, hook, input, parameters, settings, state, nowMs, seed, timeLimitMs } = request;
@@ -49,8 +35,10 @@ export function createRemoteRunner(
   execution: RemoteExecution,
   executor: Executor,
 ): PolicyRunner {
-  const wrong = (code: ErrorCode, what: string, cause?: unknown): PolicyError =>
-    fault(uri, executor, code, what, cause);
+  const wrong = (code: ErrorCode, what: string, cause?: unknown): PolicyError => {
+    const message = `policy '${uri}' ${executor.conceal(what)} (executor '${executor.id}').`;
+    return new PolicyError(code, message, { cause });
+  };
 
   async function ask(request: RunRequest): Promise<unknown> {
     const { timeLimitMs, signal } = request;
@@ -73,7 +61,8 @@ export function createRemoteRunner(
         ),
       );
       if (!response.ok) {
-        const said = text.slice(0, 200).trim();
+        // Before it is cut, lest half a token is left.
+        const said = executor.conceal(text).slice(0, 200).trim();
         throw wrong('POLICY_UNREACHABLE', `got HTTP ${response.status}${said && `: ${said}`}`);
       }
       return JSON.parse(text);
@@ -90,26 +79,22 @@ export function createRemoteRunner(
     }
   }
 
+  async function answer(request: RunRequest) {
+    const { data, state, logs, failed } = readAnswer(await ask(request), wrong);
+    const told = logs.map((line) => executor.conceal(line).slice(0, runLimits.logLineCharacters));
+    if (failed !== undefined) {
+      const said = executor.conceal(failed).slice(0, 1000).replace(/\.$/, '');
+      const { code, message } = wrong('POLICY_THREW', `failed: ${said}`);
+      throw new PolicyError(code, message, { details: { logs: told } });
+    }
+    return { output: data, logs: told, state: state ? checkedState(uri, state) : request.state };
+  }
+
   return {
-    run: (request) =>
-      executor.inTurn(async () => {
-        const parsed = answer.safeParse(await ask(request));
-        if (!parsed.success) {
-          const expected = '{"success": true, "data": …} or {"success": false, "message": …}';
-          throw wrong('POLICY_OUTPUT_INVALID', `answered in no form known; expected ${expected}`);
-        }
-        if (!parsed.data.success) {
-          const said = String(parsed.data.message ?? 'without a message').slice(0, 1000);
-          throw wrong('POLICY_THREW', `failed: ${said.replace(/\.$/, '')}`);
-        }
-        const { data, state, logs } = parsed.data;
-        return {
-          output: data,
-          state: state ? checkedState(uri, state) : request.state,
-          logs: logs
-            .slice(0, runLimits.logLines)
-            .map((line) => String(line).slice(0, runLimits.logLineCharacters)),
-        };
-      }),
+    run: (request) => {
+      const { tenant = 'default', timeLimitMs, signal } = request;
+      const caller = { policy: JSON.stringify([tenant, uri]), timeLimitMs, signal };
+      return executor.inTurn(caller, (leftMs) => answer({ ...request, timeLimitMs: leftMs }));
+    },
   };
 }

@@ -11,6 +11,7 @@ import {
 import { createMemoryStore, type Store } from '../../../runtime/store/index.ts';
 import { AiosError } from '../../../sdk/errors.ts';
 import type { Json } from '../../../sdk/packet.ts';
+import type { AnyPolicy } from '../../../sdk/policy.ts';
 import { policyReference } from '../../../sdk/spec/common.ts';
 import { readDocument } from '../../../sdk/spec/index.ts';
 
@@ -32,18 +33,22 @@ export class Hosted {
   readonly store: Store;
   readonly #sources: Map<string, string>;
   readonly #executors: readonly PolicyExecutor[];
+  readonly #more: readonly AnyPolicy[];
   host: PolicyHost;
 
-  constructor(executors: readonly PolicyExecutor[] = []) {
+  /** @param more - policies that run in this process, beside the built-in ones */
+  constructor(executors: readonly PolicyExecutor[] = [], more: readonly AnyPolicy[] = []) {
     this.store = createMemoryStore();
     this.#sources = new Map();
     this.#executors = executors;
+    this.#more = more;
     this.host = this.#open();
   }
 
   #open(): PolicyHost {
     return createPolicyHost({
-      ...{ builtins: builtinPolicies, store: this.store, executors: this.#executors },
+      ...{ store: this.store, executors: this.#executors },
+      builtins: [...builtinPolicies, ...this.#more],
       stateWriteDelayMs: 1,
       loadArtifact: async (hash) => {
         const source = this.#sources.get(hash);

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { AiosError } from '../../../sdk/errors.ts';
+import { exampleInputs } from '../../../sdk/hooks/examples.ts';
 import type { Json } from '../../../sdk/packet.ts';
+import { policyReference } from '../../../sdk/spec/common.ts';
 import { readDocument } from '../../../sdk/spec/index.ts';
 import { bundle, failure, Hosted, HttpExecutor, tenant } from './executing.ts';
 
@@ -20,7 +23,9 @@ const add = bundle(
   `const sum = (value) => typeof value === 'number' ? value : Object.values(value).reduce((all, one) => all + sum(one), 0);
    return { output: sum(input.input) + context.parameters.by };`,
 );
-const graphOf = (nodes: object[], edges: [string, string][], more: object = {}) => ({
+// The first call of each function starts its thread, which a busy machine takes a while for.
+const unhurried = { timeLimitMs: 60_000 };
+const graphOf = (nodes: object[], edges: [string, string][], more: object = unhurried) => ({
   execution: { type: 'graph', nodes, edges: edges.map(([from, to]) => ({ from, to })), ...more },
 });
 const node = (label: string, policyRuleURI: string, by = 0) => ({
@@ -149,6 +154,98 @@ describe('a graph of functions', () => {
     });
   });
 
+  it('ends the other branches with the one that fails', async () => {
+    let hungUp: () => void = () => undefined;
+    const left = new Promise<void>((resolve) => {
+      hungUp = resolve;
+    });
+    const executor = new HttpExecutor((_asked, response) => void response.once('close', hungUp));
+    const endpoint = await executor.start();
+    cleanups.push(() => executor.stop());
+    const hosted = open([endpoint]);
+    const patient = { timeLimitMs: 600_000 };
+    const far = await hosted.publish('far', {
+      execution: { type: 'remote', executor: 'python', ...patient },
+    });
+    const loop = await hosted.publish(
+      'loop',
+      { execution: { type: 'local', ...patient } },
+      bundle('function', 'for (;;);'),
+    );
+    const late = bundle(
+      'function',
+      `for (let i = 0, x = 0; i < 5e5; i += 1) x += i; throw new Error('oops');`,
+    );
+    const broken = await hosted.publish('broken', {}, late);
+    const labels = { far, loop, broken, end: 'same-output:1.0.0-stable' };
+    const graph = await hosted.publish(
+      'failing',
+      graphOf(
+        Object.entries(labels).map(([label, policyRuleURI]) => ({ label, policyRuleURI })),
+        ['far', 'loop', 'broken'].map((from): [string, string] => [from, 'end']),
+        patient,
+      ),
+    );
+
+    expect(await failure(hosted.call(graph))).toMatchObject({
+      code: 'POLICY_THREW',
+      message: expect.stringContaining("node 'broken'"),
+    });
+    await left;
+  });
+
+  it('is over once nobody waits for it', async () => {
+    const hosted = open();
+    const patient = { timeLimitMs: 600_000 };
+    const loop = await hosted.publish(
+      'loop',
+      { execution: { type: 'local', ...patient } },
+      bundle('function', 'for (;;);'),
+    );
+    const graph = await hosted.publish(
+      'endless',
+      graphOf([{ label: 'a', policyRuleURI: loop }], [], patient),
+    );
+    const controller = new AbortController();
+    const { signal } = controller;
+    const running = hosted.call(graph, {}, { asJob: true, ...patient, signal });
+    setTimeout(() => controller.abort(), 200);
+
+    expect(await failure(running)).toMatchObject({ code: 'CANCELLED' });
+    expect(await failure(hosted.call(graph, {}, { asJob: true, signal }))).toMatchObject({
+      code: 'CANCELLED',
+    });
+  });
+
+  it('does not wait for a busy function for longer than it may, nor is the call made then', async () => {
+    const hosted = open();
+    const count = bundle(
+      'function',
+      `if (input.input === 'loop') for (;;);
+       const n = (context.state.n ?? 0) + 1; context.state = { n }; return { output: n };`,
+    );
+    const execution = { type: 'function', timeLimitMs: 1500 };
+    const shared = await hosted.publish('shared', { execution }, count);
+    const graph = await hosted.publish(
+      'asking',
+      graphOf([{ label: 'a', policyRuleURI: shared }], [], { timeLimitMs: 50 }),
+    );
+    expect((await hosted.call(shared)).output).toBe(1);
+    let isBusy = true;
+    const busy = failure(hosted.call(shared, 'loop')).then((fault) => {
+      isBusy = false;
+      return fault;
+    });
+
+    expect(await failure(hosted.call(graph))).toMatchObject({
+      code: 'POLICY_TIMEOUT',
+      message: expect.stringMatching(/node 'a'.*did not come to it within/),
+    });
+    expect(isBusy).toBe(true);
+    expect(await busy).toMatchObject({ code: 'POLICY_TIMEOUT' });
+    expect((await hosted.call(shared)).output).toBe(2);
+  });
+
   it('has one deadline for all of it', async () => {
     const hosted = open();
     const slow = await hosted.publish('slow', {}, bundle('function', 'for (;;);'));
@@ -169,6 +266,55 @@ describe('a graph of functions', () => {
     expect(await failure(hosted.call(graph, 7))).toMatchObject({
       message: expect.stringMatching(/node 'a'.*is not what it takes/),
     });
+    const giving = await hosted.publish('giving', { outputSchema: { type: 'string' } }, add);
+    const given = await hosted.publish('given', graphOf([node('a', giving)], []));
+    expect(await failure(hosted.call(given, 7))).toMatchObject({
+      code: 'POLICY_OUTPUT_INVALID',
+      message: expect.stringMatching(/node 'a'.*document does not allow/),
+    });
+    const whole = await hosted.publish('whole', {
+      ...graphOf([node('a', await hosted.publish('add', {}, add))], []),
+      outputSchema: { type: 'string' },
+    });
+    expect(await failure(hosted.call(whole, 7))).toMatchObject({ code: 'POLICY_OUTPUT_INVALID' });
+  });
+
+  it('stands in another one, four deep, each node with a state of its own', async () => {
+    const hosted = open();
+    const count = bundle(
+      'function',
+      'const n = (context.state.n ?? 0) + 1; context.state = { n }; return { output: n };',
+    );
+    let inner = await hosted.publish('count', {}, count);
+    for (let depth = 1; depth <= 4; depth += 1) {
+      const nodes = [
+        { label: 'a', policyRuleURI: inner },
+        { label: 'b', policyRuleURI: inner },
+        { label: 'end', policyRuleURI: 'same-output:1.0.0-stable' },
+      ];
+      inner = await hosted.publish(
+        `deep-${depth}`,
+        graphOf(
+          nodes,
+          [
+            ['a', 'end'],
+            ['b', 'end'],
+          ],
+          { timeLimitMs: 30_000 },
+        ),
+      );
+    }
+    const leaves = (value: Json): Json[] =>
+      typeof value === 'object' && value !== null ? Object.values(value).flatMap(leaves) : [value];
+
+    expect(leaves((await hosted.call(inner)).output)).toEqual(Array(16).fill(1));
+    await hosted.restart();
+    expect(leaves((await hosted.call(inner)).output)).toEqual(Array(16).fill(2));
+    const fifth = await hosted.publish(
+      'fifth',
+      graphOf([{ label: 'a', policyRuleURI: inner }], []),
+    );
+    expect(await failure(hosted.call(fifth))).toMatchObject({ code: 'POLICY_LIMIT_EXCEEDED' });
   });
 
   it('keeps a state for each node, and deployed functions keep their own', async () => {
@@ -217,7 +363,7 @@ describe('a graph of functions', () => {
     const picker = await hosted.publish('pick', {}, pick);
     const uri = await hosted.publish('by-graph', {
       hook: 'loadBalancer',
-      ...graphOf([{ label: 'a', policyRuleURI: picker }], []),
+      ...graphOf([{ label: 'a', policyRuleURI: picker }], [], {}),
     });
     expect((await hosted.balance(uri)).output).toEqual({ instanceId: 'a' });
     const managing = hosted.host.manage({
@@ -227,6 +373,33 @@ describe('a graph of functions', () => {
     });
     expect(await failure(managing)).toMatchObject({ code: 'UNSUPPORTED' });
   });
+
+  it.each(['ranking', 'preCheck', 'autoscaler'] as const)(
+    'decides at %s what its last function says, and nothing that the hook does not allow',
+    async (hook) => {
+      const hosted = open();
+      const [[action = '', input] = []] = Object.entries(exampleInputs[hook]);
+      const ask = async (policyRuleURI?: string) => {
+        const { output, evaluation } = await hosted.host.evaluate({
+          ...{ tenant, hook, action: action as never, input: input as never, useSite: 'x' },
+          ...(policyRuleURI ? { reference: policyReference.parse({ policyRuleURI }) } : {}),
+          inventoryRevision: 0,
+        });
+        return { output: output as unknown, error: evaluation.error };
+      };
+      const { output } = await ask();
+      const saying = async (name: string, said: unknown) => {
+        const source = bundle('function', `return { output: ${JSON.stringify(said)} };`);
+        const policyRuleURI = await hosted.publish(`${name}-says`, {}, source);
+        return hosted.publish(name, { hook, ...graphOf([{ label: 'a', policyRuleURI }], [], {}) });
+      };
+
+      expect(await ask(await saying('same', output))).toEqual({ output, error: undefined });
+      const wrong = await ask(await saying('other', { unheard: 1 })).catch(AiosError.from);
+      const code = wrong instanceof AiosError ? wrong.code : wrong.error?.code;
+      expect(code).toBe('POLICY_OUTPUT_INVALID');
+    },
+  );
 });
 
 describe('a document of a graph', () => {

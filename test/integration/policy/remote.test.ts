@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import type { ServerResponse as Raw } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AiosError } from '../../../sdk/errors.ts';
 import type { Json } from '../../../sdk/packet.ts';
 import { type Asked, failure, Hosted, HttpExecutor, tenant } from './executing.ts';
@@ -125,6 +127,12 @@ describe('a remote policy', () => {
     ],
     ['answers in another form', () => ({ answer: 1 }), 'POLICY_OUTPUT_INVALID', /"success": true/],
     [
+      'says so in an object without a text',
+      () => ({ success: false, message: { toString: 1, valueOf: 1 } }),
+      'POLICY_THREW',
+      /"toString":1/,
+    ],
+    [
       'answers another question',
       () => ({ success: true, data: { to: 'a' } }),
       'POLICY_OUTPUT_INVALID',
@@ -144,7 +152,6 @@ describe('a remote policy', () => {
     expect(fault).toMatchObject({ code, message: expect.stringMatching(said) });
   });
 
-  type Raw = import('node:http').ServerResponse;
   const raw: [string, (response: Raw) => void, string, RegExp][] = [
     ['answers no JSON', (r) => void r.end('<html>'), 'POLICY_OUTPUT_INVALID', /no JSON/],
     [
@@ -160,6 +167,24 @@ describe('a remote policy', () => {
       /could not be asked/,
     ],
     ['hangs up', (r) => void r.destroy(), 'POLICY_UNREACHABLE', /could not be asked/],
+    [
+      'answers nested lists without end',
+      (r) =>
+        void r.end(
+          `{"success":true,"data":{"output":${'['.repeat(500_000)}${']'.repeat(500_000)}}}`,
+        ),
+      'POLICY_LIMIT_EXCEEDED',
+      /nested too deeply/,
+    ],
+    [
+      'answers a small text that is a long one packed',
+      (r) => {
+        r.setHeader('content-encoding', 'gzip');
+        r.end(gzipSync(Buffer.alloc(64 * 2 ** 20, '1')));
+      },
+      'POLICY_LIMIT_EXCEEDED',
+      /answered more than/,
+    ],
   ];
   it.each(raw)('whose executor %s', async (_, send, code, said) => {
     const { hosted, uri } = await open((_asked, response) => send(response), {
@@ -169,6 +194,85 @@ describe('a remote policy', () => {
     const fault = await failure(hosted.call(uri));
     expect(fault).toMatchObject({ code, message: expect.stringMatching(said) });
     expect(JSON.stringify(fault.details)).not.toContain('secret-token');
+  });
+
+  it('may say that it keeps and logs nothing, and logs what is no text', async () => {
+    const answers = [
+      { success: true, data: { output: 1 }, state: null, logs: null },
+      { success: true, data: { output: 2 }, logs: [{ toString: 1 }, 7, 'text'] },
+    ];
+    const { hosted, uri } = await open(() => answers.shift());
+
+    expect((await hosted.call(uri)).evaluation.logs).toEqual([]);
+    expect((await hosted.call(uri)).evaluation.logs).toEqual(['{"toString":1}', '7', 'text']);
+  });
+
+  it('whose executor sends back what it was sent does not give the token away', async () => {
+    const pages = [
+      ({ headers }: Asked) => ({ success: false, message: headers.authorization }),
+      ({ headers }: Asked) => ({ success: true, data: {}, logs: [headers.authorization] }),
+      ({ headers }: Asked, response: Raw) =>
+        // Cut after 200 characters: in the middle of the token.
+        void response.writeHead(500).end(`${'x'.repeat(185)}${headers.authorization}`),
+    ];
+    for (const page of pages) {
+      const { hosted, uri } = await open(page as never, { token: 'secret-token' });
+      const fault = await failure(hosted.call(uri));
+      const told = [fault.message, JSON.stringify(fault.details), JSON.stringify(fault.problems)];
+      expect(told.join()).not.toContain('secret');
+      expect(told.join()).toContain('Bearer …');
+    }
+  });
+
+  it('whose executor is not there is unreachable', async () => {
+    const { executor, hosted, uri } = await open(first);
+    await executor.stop();
+
+    expect(await failure(hosted.call(uri))).toMatchObject({
+      code: 'POLICY_UNREACHABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
+  it('whose executor stops in the middle of its answer is too late', async () => {
+    const execution = { type: 'remote', executor: 'python', timeLimitMs: 200 };
+    const stops = (_: Asked, response: Raw) => void response.writeHead(200).write('{"success":');
+    const { hosted, uri } = await open(stops, { execution });
+
+    expect(await failure(hosted.call(uri))).toMatchObject({ code: 'POLICY_TIMEOUT' });
+  });
+
+  it('that many wait for says so, and a decision does not wait behind them', async () => {
+    const answers: (() => void)[] = [];
+    const { executor, hosted, uri } = await open((_, response) => {
+      answers.push(() => response.end(JSON.stringify({ success: true, data: { output: 1 } })));
+    });
+    const calls = Array.from({ length: 232 }, (_, at) =>
+      hosted.call(uri, at, { useSite: `site/${at}` }).then(
+        () => 'answered',
+        ({ code }: AiosError) => code,
+      ),
+    );
+    await vi.waitFor(() => expect(answers).toHaveLength(32), { timeout: 10_000 });
+
+    expect(await failure(hosted.call(uri))).toMatchObject({
+      code: 'BUSY',
+      message: expect.stringContaining('200 calls waiting'),
+    });
+    const execution = { type: 'remote', executor: 'python' };
+    const balancer = await hosted.publish('balancer', { execution, hook: 'loadBalancer' });
+    // The 32 are answered one by one: whoever waits comes to it in turn.
+    while (answers.length < 40) {
+      const before = answers.length;
+      answers[before - 32]?.();
+      await vi.waitFor(() => expect(answers.length).toBeGreaterThan(before), { timeout: 10_000 });
+    }
+    const { output, evaluation } = await hosted.balance(balancer);
+    expect(output).toEqual({ instanceId: 'b' });
+    expect(evaluation.error).toMatchObject({ code: 'BUSY' });
+    expect(executor.asked.every(({ body }) => body.policy_rule_uri === uri)).toBe(true);
+    await executor.stop();
+    expect((await Promise.all(calls)).filter((one) => one === 'answered')).toHaveLength(8);
   });
 
   it('whose executor says nothing is not waited for longer than its hook allows, and the default of the hook counts', async () => {
