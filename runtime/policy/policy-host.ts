@@ -130,6 +130,14 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         const frozen = deepFreeze(state);
         recordedState = frozen;
         try {
+          // Whoever stood in line for longer than a decision may take is answered as the hook says, and asks nobody.
+          const waitedMs = performance.now() - startedMs;
+          if (!asJob && waitedMs > policy.timeLimitMs) {
+            throw new PolicyError(
+              'POLICY_TIMEOUT',
+              `policy '${policy.uri}' was not asked: ${Math.round(waitedMs)} ms went by in line at ${useSite}; ${hook} allows ${policy.timeLimitMs} ms.`,
+            );
+          }
           const { nowMs, seed } = record;
           const given = { hook, action, input, tenant, nowMs, seed, asJob, timeLimitMs, signal };
           const answer = await askPolicy(policy, { ...given, ...configuration, state: frozen });

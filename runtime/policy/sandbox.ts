@@ -159,7 +159,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       : new PolicyError('INTERNAL', `the sandbox of policy '${uri}' answered before it was asked.`);
   }
 
+  const cancelled = (): PolicyError =>
+    new PolicyError('CANCELLED', `policy '${uri}': nobody waits for its answer any more.`);
+
   async function runNext(request: RunRequest): Promise<RunAnswer> {
+    if (request.signal?.aborted) throw cancelled();
     if (Date.now() < pausedUntilMs) {
       const message = `it did so ${strikes} times in a row and rests for ${pauseMs / 1000} s`;
       throw toError({ type: 'limit', message }, [], request);
@@ -179,8 +183,17 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     };
     const answered = reply(worker, timeLimitMs);
     const call: SandboxCall = { timeLimitMs, request: JSON.stringify(guest) };
+    // The next one must not wait for what nobody waits for: the thread is ended, and that is no fault of the policy.
+    const end = (): void => void worker.terminate();
+    request.signal?.addEventListener('abort', end, { once: true });
     worker.postMessage(call);
     const result = await answered;
+    request.signal?.removeEventListener('abort', end);
+    if (request.signal?.aborted && result.type !== 'answer') {
+      thread = undefined;
+      await worker.terminate();
+      throw cancelled();
+    }
     if (result.type === 'answer') {
       strikes = 0;
       return { output: result.output, logs: result.logs, state: checkedState(uri, result.state) };

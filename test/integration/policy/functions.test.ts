@@ -89,6 +89,24 @@ describe('a deployed function', () => {
   });
 });
 
+describe('a call that nobody waits for any more', () => {
+  it('is ended, and the next one does not stand behind it', async () => {
+    hosted = new Hosted();
+    const source = bundle('function', 'if (input.input.forever) for (;;); return { output: 1 };');
+    const execution = { type: 'local', timeLimitMs: 3_600_000 };
+    const uri = await hosted.publish('endless', { execution }, source);
+    const leaving = new AbortController();
+    const first = hosted.call(uri, { forever: true }, { signal: leaving.signal });
+    const waiting = hosted.call(uri, { forever: true }, { signal: leaving.signal, useSite: 'b' });
+    const next = hosted.call(uri, {}, { useSite: 'c' });
+    setTimeout(() => leaving.abort(), 300);
+
+    expect(await failure(first)).toMatchObject({ code: 'CANCELLED' });
+    expect(await failure(waiting)).toMatchObject({ code: 'CANCELLED' });
+    expect((await next).output).toBe(1);
+  });
+});
+
 describe('a job', () => {
   it('keeps nothing and sees nothing of the one before', async () => {
     hosted = new Hosted();

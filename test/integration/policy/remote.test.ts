@@ -288,6 +288,21 @@ describe('a remote policy', () => {
     });
   });
 
+  it('is not asked on behalf of those who stood in line for longer than a decision may take', async () => {
+    const { executor, hosted } = await open(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      return { success: true, data: { instanceId: 'a' } };
+    });
+    const execution = { type: 'remote', executor: 'python' };
+    const uri = await hosted.publish('slow', { execution, hook: 'loadBalancer' });
+
+    const answers = await Promise.all(Array.from({ length: 30 }, () => hosted.balance(uri)));
+    expect(executor.asked.length).toBeLessThan(10);
+    // All have an instance: the policy's, or the hook's default.
+    expect(answers.every(({ output }) => ['a', 'b'].includes(output.instanceId))).toBe(true);
+    expect(answers.at(-1)?.evaluation.error?.message).toMatch(/went by in line/);
+  });
+
   it('whose executor answers without end is read to a bound', async () => {
     let sent = 0;
     const { hosted, uri } = await open((_asked, response) => {
