@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type TestModelOptions, writeTestModel } from '../support/checkpoint.ts';
-import { ReferenceLlama } from '../support/reference-llama.ts';
+import {
+  type DecoderModel,
+  type DecoderModelOptions,
+  writeDecoderModel,
+} from '../support/decoder-models.ts';
+import { ReferenceDecoder } from '../support/reference-decoder.ts';
 import { System } from '../support/system.ts';
 
 let system: System;
@@ -11,7 +16,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'aios-models-'));
 
 beforeAll(async () => {
   system = await System.start();
-  await system.cluster('west', 8, 600 * 2 ** 20);
+  await system.cluster('west', 10, 600 * 2 ** 20);
 });
 
 afterAll(async () => {
@@ -49,11 +54,30 @@ const shapes: Record<string, TestModelOptions> = {
   },
 };
 
-it.each(Object.entries(shapes))(
+const families: readonly DecoderModelOptions[] = [
+  { family: 'qwen2', dtype: 'BF16' },
+  { family: 'phi3' },
+  { family: 'gemma3', dtype: 'BF16' },
+];
+
+const models: readonly (readonly [string, (folder: string) => Promise<DecoderModel>])[] = [
+  ...Object.entries(shapes).map(
+    ([name, options]) =>
+      [
+        name,
+        (folder: string) => writeTestModel(folder, { contextTokens: 64, ...options }),
+      ] as const,
+  ),
+  ...families.map(
+    (options) => [options.family, (folder: string) => writeDecoderModel(folder, options)] as const,
+  ),
+];
+
+it.each(models)(
   '%s in three shards answers as the independent computation',
-  async (name, options) => {
-    const model = await writeTestModel(join(scratch, name), { contextTokens: 64, ...options });
-    const reference = new ReferenceLlama(model);
+  async (name, write) => {
+    const model = await write(join(scratch, name));
+    const reference = new ReferenceDecoder(model);
     const served = await system.model(model.folder, 3);
     const prompt = [3, 17, 29, 5, 41, 8, 8, 12, 30];
 

@@ -35,6 +35,8 @@ export interface TestModel {
   readonly folder: string;
   readonly sizes: Required<Omit<TestModelOptions, 'dtype' | 'config' | 'seed' | 'files'>>;
   readonly tensors: ReadonlyMap<string, TestTensor>;
+  /** `config.json`. */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 /** Deterministic numbers in [0, 1). @see https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
@@ -54,23 +56,34 @@ export async function writeTestModel(
   options: TestModelOptions = {},
 ): Promise<TestModel> {
   const sizes = fillDefaults(options);
+  const config = { ...configOf(sizes, options.headSize !== undefined), ...options.config };
+  return { sizes, ...(await writeCheckpoint(folder, config, llamaShapes(sizes), options)) };
+}
+
+/** Writes random tensors of these shapes, a config and a tokenizer. */
+export async function writeCheckpoint(
+  folder: string,
+  config: TestModel['config'],
+  shapes: readonly (readonly [name: string, shape: readonly number[]])[],
+  options: Pick<TestModelOptions, 'seed' | 'dtype' | 'files'>,
+): Promise<Omit<TestModel, 'sizes'>> {
   const random = createRandom(options.seed ?? 1);
+  // Gemma stores how far a norm's weights are from one.
+  const normCenter = String(config.model_type).startsWith('gemma') ? 0 : 1;
   const tensors = new Map<string, TestTensor>();
-  for (const [name, shape] of llamaShapes(sizes)) {
-    tensors.set(name, { shape, values: randomValues(shape, random) });
+  for (const [name, shape] of shapes) {
+    const center = name.includes('norm') ? normCenter : 0;
+    tensors.set(name, { shape, values: randomValues(shape, center, random) });
   }
 
   await mkdir(folder, { recursive: true });
   const chosen = options.dtype ?? 'F32';
   const dtypeOf = typeof chosen === 'function' ? chosen : () => chosen;
   await writeWeights(folder, tensors, dtypeOf, options.files ?? 1);
-  const config = { ...configOf(sizes, options.headSize !== undefined), ...options.config };
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-  await writeFile(
-    join(folder, 'tokenizer.json'),
-    JSON.stringify(characterTokenizer(sizes.vocabularySize)),
-  );
-  return { folder, sizes, tensors };
+  const tokenizer = characterTokenizer(Number(config.vocab_size));
+  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  return { folder, tensors, config };
 }
 
 function fillDefaults(options: TestModelOptions): TestModel['sizes'] {
@@ -116,14 +129,22 @@ function llamaShapes(sizes: TestModel['sizes']): [name: string, shape: number[]]
   ];
 }
 
-/** Numbers with at most eight significant bits, so that every type holds them exactly. */
-function randomValues(shape: readonly number[], random: () => number): Float32Array {
+/**
+ * Numbers with at most eight significant bits, so that every type holds them exactly.
+ *
+ * @param center - of the weights of norms and of biases
+ */
+function randomValues(
+  shape: readonly number[],
+  center: number,
+  random: () => number,
+): Float32Array {
   const count = shape.reduce((product, size) => product * size, 1);
-  const isNorm = shape.length === 1;
+  const isVector = shape.length === 1;
   const scale = 2 ** -Math.round(7 + Math.log2(shape.at(-1) ?? 1) / 2);
   return Float32Array.from({ length: count }, () =>
-    isNorm
-      ? 1 + Math.round((random() - 0.5) * 64) / 128
+    isVector
+      ? center + Math.round((random() - 0.5) * 64) / 128
       : Math.round((random() - 0.5) * 510) * scale,
   );
 }

@@ -2,9 +2,10 @@ import { link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../runtime/model/checkpoint.ts';
-import { type LlamaConfig, readLlamaConfig } from '../../runtime/model/config.ts';
-import { encodeStageGraph } from '../../runtime/model/llama/stage-graph.ts';
-import { type StageRange, stageRanges } from '../../runtime/model/llama/weights.ts';
+import { cacheHeadSize } from '../../runtime/model/decoder/attention.ts';
+import { type DecoderConfig, readDecoderConfig } from '../../runtime/model/decoder/config.ts';
+import { encodeStageGraph } from '../../runtime/model/decoder/stage-graph.ts';
+import { type StageRange, stageRanges } from '../../runtime/model/decoder/stage-range.ts';
 import type { StageExecutor, StageExecutorOptions } from '../../runtime/model/stage.ts';
 import type { Problem } from '../../sdk/errors.ts';
 import type { StageSpec } from '../../sdk/spec/component.ts';
@@ -19,14 +20,14 @@ export interface TestStages extends AsyncDisposable {
   readonly stages: readonly TestStage[];
 }
 
-/** Writes the stages of a Llama folder, cut before each of `firstLayers` (the first of which is 0). */
+/** Writes the stages of a model's folder, cut before each of `firstLayers` (the first of which is 0). */
 export async function writeTestStages(
   modelFolder: string,
   firstLayers: readonly number[],
   maxSessions: number,
 ): Promise<TestStages> {
   const problems: Problem[] = [];
-  const config = await readLlamaConfig(modelFolder, problems);
+  const config = await readDecoderConfig(modelFolder, problems);
   const checkpoint = await openCheckpoint(modelFolder, problems);
   if (!config || problems.length > 0) throw new Error(JSON.stringify(problems));
   const folder = await mkdtemp(join(tmpdir(), 'aios-stages-'));
@@ -61,13 +62,14 @@ export async function writeTestStages(
 }
 
 function stageSpecOf(
-  config: LlamaConfig,
+  config: DecoderConfig,
   range: StageRange,
   index: number,
   count: number,
   maxSessions: number,
 ): StageSpec {
-  const { hiddenSize, vocabularySize, keyValueHeads, headSize, contextTokens } = config;
+  const { hiddenSize, vocabularySize, keyValueHeads, contextTokens } = config;
+  const headSize = cacheHeadSize(config);
   return {
     stageHash: `test-${index}-of-${count}`,
     index,

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readLlamaConfig } from '../../../runtime/model/config.ts';
-import { inverseFrequencies } from '../../../runtime/model/llama/rotary.ts';
+import { readDecoderConfig } from '../../../runtime/model/decoder/config.ts';
+import type { Rope } from '../../../runtime/model/decoder/rope.ts';
+import { inverseFrequencies } from '../../../runtime/model/decoder/rotary.ts';
 import type { Problem } from '../../../sdk/errors.ts';
+import { decoderConfigs } from '../../support/decoder-models.ts';
 import { temporaryFolder } from './workspace.ts';
 
 const plain = {
@@ -25,7 +27,7 @@ async function read(config: unknown, generation?: unknown) {
     await writeFile(join(folder, 'generation_config.json'), JSON.stringify(generation));
   }
   const problems: Problem[] = [];
-  return { config: await readLlamaConfig(folder, problems), problems };
+  return { config: await readDecoderConfig(folder, problems), problems };
 }
 
 test('what a config leaves out has the defaults of Llama', async () => {
@@ -36,7 +38,8 @@ test('what a config leaves out has the defaults of Llama', async () => {
     heads: 4,
     keyValueHeads: 4,
     headSize: 16,
-    ropeTheta: 10_000,
+    attentionScale: 1 / 4,
+    layers: Array(3).fill({ rope: { theta: 10_000, rotarySize: 16 } }),
     tiedEmbeddings: false,
     endTokenIds: [],
   });
@@ -68,9 +71,11 @@ test('rotary settings are read where old and new versions of transformers write 
   const old = await read({ ...plain, rope_theta: 5e5, rope_scaling: scaling });
   const recent = await read({ ...plain, rope_parameters: { ...scaling, rope_theta: 5e5 } });
 
-  expect(old.config?.ropeTheta).toBe(5e5);
   expect(recent.config).toEqual(old.config);
-  expect(old.config?.ropeScaling).toMatchObject({ factor: 8, originalContextTokens: 32 });
+  expect(old.config?.layers[0]?.rope).toMatchObject({
+    theta: 5e5,
+    scaling: { factor: 8, originalContextTokens: 32 },
+  });
 });
 
 test('llama3 scaling keeps high frequencies, divides low ones, and goes smoothly between', async () => {
@@ -85,9 +90,11 @@ test('llama3 scaling keeps high frequencies, divides low ones, and goes smoothly
     },
   });
 
-  const scaled = inverseFrequencies(config!);
+  const rope = config?.layers[0]?.rope as Rope;
+  const scaled = inverseFrequencies(rope, 128);
 
-  const unscaled = inverseFrequencies({ ...config!, ropeScaling: undefined });
+  const { theta, rotarySize } = rope;
+  const unscaled = inverseFrequencies({ theta, rotarySize }, 128);
   // As Meta's code says it, in wavelengths: long ones over 64 / 1 positions, short ones under 64 / 4.
   const expected = unscaled.map((frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
@@ -104,8 +111,9 @@ test('llama3 scaling keeps high frequencies, divides low ones, and goes smoothly
 
 describe('a feature that is not computed is refused by name', () => {
   const cases: Record<string, object> = {
-    attention_bias: { attention_bias: true },
-    mlp_bias: { mlp_bias: true },
+    hidden_activation: { hidden_activation: 'relu2' },
+    layer_types: { layer_types: Array(3).fill('chunked_attention') },
+    use_bidirectional_attention: { use_bidirectional_attention: true },
     hidden_act: { hidden_act: 'gelu' },
     'rope_scaling.rope_type': { rope_scaling: { type: 'yarn', factor: 2 } },
     quantization_config: { quantization_config: { bits: 4 } },
@@ -122,8 +130,86 @@ describe('a feature that is not computed is refused by name', () => {
   test('the architecture itself', async () => {
     await expect(read({ ...plain, architectures: ['MambaForCausalLM'] })).rejects.toMatchObject({
       code: 'ARCHITECTURE_UNSUPPORTED',
-      details: { architectures: ['MambaForCausalLM'] },
+      details: {
+        architectures: ['MambaForCausalLM'],
+        supported: expect.arrayContaining(['LlamaForCausalLM', 'Gemma3ForCausalLM']),
+      },
     });
+  });
+});
+
+describe('an architecture', () => {
+  const { gemma2, gemma3, mistral, phi3, qwen2, qwen3 } = decoderConfigs;
+  const windows = async (config: object) =>
+    (await read(config)).config?.layers.map(({ windowTokens }) => windowTokens);
+
+  test('says which layers slide, and a list of their own wins', async () => {
+    const of = undefined;
+    const types = ['full', 'full', 'sliding', 'full'].map((kind) => `${kind}_attention`);
+
+    expect(await windows(mistral)).toEqual([8, 8, 8, 8]);
+    expect(await windows({ ...mistral, sliding_window: null })).toEqual([of, of, of, of]);
+    expect(await windows(qwen2)).toEqual([of, of, of, of]);
+    expect(await windows({ ...qwen2, use_sliding_window: true })).toEqual([of, of, 8, 8]);
+    expect(await windows(gemma2)).toEqual([8, of, 8, of]);
+    expect(await windows(gemma3)).toEqual([8, 8, of, 8]);
+    expect(await windows({ ...gemma3, layer_types: types })).toEqual([of, of, 8, of]);
+  });
+
+  test('has what its config leaves out as the library that wrote it does', async () => {
+    const bare = { ...plain, max_position_embeddings: 8192 };
+    const gemma = await read({ ...bare, architectures: ['Gemma2ForCausalLM'] });
+    const large = await read({ ...bare, architectures: ['Gemma3ForCausalLM'] });
+    const qwen = await read({ ...bare, architectures: ['Qwen3ForCausalLM'] });
+
+    expect(gemma.config).toMatchObject({
+      ...{ tiedEmbeddings: true, headSize: 256, activation: 'gelu-tanh', embeddingScale: 8 },
+      ...{ attentionSoftCap: 50, logitSoftCap: 30, attentionScale: 1 / 16 },
+    });
+    expect(large.config).not.toHaveProperty('attentionSoftCap');
+    expect(large.config?.layers.map(({ rope }) => rope.theta)).toEqual([1e4, 1e4, 1e4]);
+    expect(qwen.config).toMatchObject({ headSize: 128, tiedEmbeddings: false });
+  });
+
+  test('of two ways to turn is read as old and new versions of transformers write it', async () => {
+    const { rope_theta, rope_local_base_freq, rope_scaling, ...rest } = gemma3;
+    const recent = await read({
+      ...rest,
+      rope_parameters: {
+        full_attention: { ...rope_scaling, rope_theta },
+        sliding_attention: { rope_type: 'default', rope_theta: rope_local_base_freq },
+      },
+    });
+
+    expect(recent.problems).toEqual([]);
+    expect(recent.config?.layers).toEqual((await read(gemma3)).config?.layers);
+  });
+
+  test('has biases where it always has them, or where its config says so', async () => {
+    const biases = async (config: object) => (await read(config)).config?.biases;
+    const none = { queryKeyValue: false, attentionOut: false, mlp: false };
+
+    expect(await biases(qwen2)).toEqual({ ...none, queryKeyValue: true });
+    expect(await biases(qwen3)).toEqual(none);
+    expect(await biases({ ...qwen3, attention_bias: true })).toEqual({
+      ...none,
+      ...{ queryKeyValue: true, attentionOut: true },
+    });
+    expect(await biases({ ...plain, mlp_bias: true })).toEqual({ ...none, mlp: true });
+  });
+
+  test('with LongRoPE turns by the factors of the context it is served with', async () => {
+    const { config } = await read({
+      ...phi3,
+      original_max_position_embeddings: 16,
+      rope_scaling: { type: 'su', short_factor: Array(8).fill(1), long_factor: Array(8).fill(4) },
+    });
+    const rope = config?.layers[0]?.rope as Rope;
+
+    expect(inverseFrequencies(rope, 16)[0]).toBe(1);
+    expect(inverseFrequencies(rope, 17)[0]).toBe(1 / 4);
+    // √(1 + ln 3 / ln 16)
+    expect(rope.scaling).toMatchObject({ attentionFactor: expect.closeTo(1.18163, 5) });
   });
 });
 
@@ -151,6 +237,25 @@ describe('a config that makes no sense gives every problem', () => {
     'llama3 scaling without its numbers': [
       { ...plain, rope_scaling: { rope_type: 'llama3', factor: 2 } },
       ['config.json: $.rope_scaling'],
+    ],
+    'LongRoPE with lists of another length': [
+      {
+        ...plain,
+        rope_scaling: { type: 'longrope', short_factor: [1, 2], long_factor: [1, 2] },
+      },
+      ['config.json: $.rope_scaling'],
+    ],
+    'linear scaling without a factor': [
+      { ...plain, rope_parameters: { rope_type: 'linear' } },
+      ['config.json: $.rope_parameters'],
+    ],
+    'a part of a head turned that is not computed': [
+      { ...plain, head_dim: 24, partial_rotary_factor: 0.5 },
+      ['config.json: $.partial_rotary_factor'],
+    ],
+    'a list of layers that is too short': [
+      { ...plain, layer_types: ['full_attention'] },
+      ['config.json: $.layer_types'],
     ],
     'an end token outside the vocabulary': [
       { ...plain, eos_token_id: 100 },

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createRandom, type TestModelOptions, writeTestModel } from '../../support/checkpoint.ts';
-import { ReferenceLlama } from '../../support/reference-llama.ts';
+import { ReferenceDecoder } from '../../support/reference-decoder.ts';
+import { largestGap } from '../../support/reference-math.ts';
 import { ChainedStages } from './chained-stages.ts';
 import { split, temporaryFolder } from './workspace.ts';
 
@@ -13,9 +14,6 @@ function randomTokens(count: number, vocabularySize: number): number[] {
   const random = createRandom(99);
   return Array.from({ length: count }, () => Math.floor(random() * vocabularySize));
 }
-
-const largestGap = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((gap, value, i) => Math.max(gap, Math.abs(value - (b[i] as number))), 0);
 
 /** Logits after a prefill and after each decoded token. */
 async function logitsOf(splitFolder: string, tokens: readonly number[]): Promise<Float32Array[]> {
@@ -47,7 +45,7 @@ describe('a chain of stages computes what the reference computes', () => {
     test(name, async () => {
       const folder = await temporaryFolder();
       const model = await writeTestModel(join(folder, 'model'), options);
-      const reference = new ReferenceLlama(model);
+      const reference = new ReferenceDecoder(model);
       const tokens = randomTokens(prefillTokens + decodeTokens, model.sizes.vocabularySize);
       const expected = Array.from({ length: decodeTokens + 1 }, (_, decoded) =>
         reference.logits(tokens.slice(0, prefillTokens + decoded)),

@@ -46,7 +46,7 @@ describe('a plan', () => {
     expect(await readPlan(out)).toEqual(plan);
     expect(plan).toMatchObject({
       model: 'Tiny.Test_1',
-      splitter: 'llama',
+      splitter: 'decoder',
       planner: 'even:1.0.0-stable',
     });
     expect(plan.components.map(({ uri }) => uri)).toEqual(

@@ -1,15 +1,10 @@
 import type { ModelOutline } from '../../../sdk/splitter.ts';
 import { frameLimits } from '../../dataplane/frame.ts';
 import type { CheckpointTensor } from '../checkpoint.ts';
-import type { LlamaConfig } from '../config.ts';
 import { cacheHeadSize } from './attention.ts';
-import {
-  embeddingTensors,
-  headTensors,
-  layerTensors,
-  type RequiredTensor,
-  type StageRange,
-} from './weights.ts';
+import type { DecoderConfig } from './config.ts';
+import type { StageRange } from './stage-range.ts';
+import { embeddingTensors, headTensors, layerTensors, type RequiredTensor } from './weights.ts';
 
 /** Measured: a process with gRPC and ONNX Runtime takes 114 MiB; the rest is its heap after hundreds of answers. */
 const emptyInstanceBytes = 128 * 2 ** 20;
@@ -30,33 +25,35 @@ const widenedBytes = (tensors: readonly RequiredTensor[]) => elements(tensors) *
 const arenaFactor = 4;
 
 /** Rotary tables, and room for the intermediate results of one prefill chunk. */
-function scratchBytes(config: LlamaConfig, contextTokens: number): number {
+function scratchBytes(config: DecoderConfig, contextTokens: number): number {
   const rows = Math.max(1, Math.floor(frameLimits.prefillChunkBytes / (config.hiddenSize * 4)));
   const chunk = Math.min(rows, maxChunkRows, contextTokens);
   const scores = config.heads * contextTokens;
-  const rowFloats = 3 * config.intermediateSize + 4 * config.hiddenSize + scores;
+  const attended = config.heads * config.headSize;
+  const rowFloats = 3 * config.intermediateSize + 2 * config.hiddenSize + 2 * attended + scores;
   const alive = chunk * rowFloats + config.vocabularySize;
-  const rotary = contextTokens * cacheHeadSize(config);
+  const rotaryTables = new Set(config.layers.map(({ rope }) => rope)).size;
+  const rotary = rotaryTables * contextTokens * cacheHeadSize(config);
   return (arenaFactor * alive + rotary) * floatBytes;
 }
 
 export interface OutlineOptions {
   readonly name: string;
-  readonly config: LlamaConfig;
+  readonly config: DecoderConfig;
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   readonly contextTokens: number;
   readonly maxSessions: number;
 }
 
 /** What each part of the model takes in memory. */
-export function outlineLlama(options: OutlineOptions): ModelOutline {
+export function outlineDecoder(options: OutlineOptions): ModelOutline {
   const { name, config, tensors, contextTokens, maxSessions } = options;
   const kvFloats = 2 * config.keyValueHeads * cacheHeadSize(config) * contextTokens * maxSessions;
   return {
     name,
     architecture: config.architecture,
     contextTokens,
-    layers: Array.from({ length: config.layerCount }, (_, layer) => ({
+    layers: config.layers.map((_, layer) => ({
       residentBytes: widenedBytes(layerTensors(config, layer)),
       kvBytes: kvFloats * floatBytes,
     })),

@@ -1,8 +1,9 @@
 import type { Problem } from '../../../sdk/errors.ts';
 import type { CheckpointTensor } from '../checkpoint.ts';
-import type { LlamaConfig } from '../config.ts';
 import type { OnnxType } from '../onnx/model.ts';
-import { type RequiredTensor, stageRanges, stageTensorsOf } from './weights.ts';
+import type { DecoderConfig } from './config.ts';
+import { stageRanges, stageTensorsOf } from './stage-range.ts';
+import type { RequiredTensor } from './weights.ts';
 
 /** Types a weight may have in the checkpoint, and their names in ONNX. */
 export const weightTypes = {
@@ -15,17 +16,38 @@ export function isWeightType(dtype: string): dtype is keyof typeof weightTypes {
   return Object.hasOwn(weightTypes, dtype);
 }
 
-/** @returns a problem for every tensor that the model needs and the checkpoint does not hold as it should */
+/**
+ * @returns a problem for every tensor that the model needs and the checkpoint does not hold as it should, and for those it
+ *   holds that would change the answer if they were computed with
+ */
 export function checkWeights(
-  config: LlamaConfig,
+  config: DecoderConfig,
   tensors: ReadonlyMap<string, CheckpointTensor>,
 ): Problem[] {
-  const [whole] = stageRanges(config, [0]);
-  return whole
-    ? stageTensorsOf(config, whole).flatMap((required) =>
-        checkWeight(required, tensors.get(required.name)),
-      )
-    : [];
+  const required = stageRanges(config, [0]).flatMap((whole) => stageTensorsOf(config, whole));
+  return [
+    ...required.flatMap((tensor) => checkWeight(tensor, tensors.get(tensor.name))),
+    ...checkUnused(config, tensors, new Set(required.map(({ name }) => name))),
+  ];
+}
+
+/** Others, such as tables of rotary angles, are left in many checkpoints and mean nothing. */
+const meansSomething = /^model\.layers\.(\d{1,4})\..*(\.bias|norm\.weight)$/;
+
+function checkUnused(
+  { architecture, layers }: DecoderConfig,
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+  required: ReadonlySet<string>,
+): Problem[] {
+  return [...tensors.values()].flatMap(({ name, file }) => {
+    const layer = meansSomething.exec(name)?.[1];
+    if (layer === undefined || Number(layer) >= layers.length || required.has(name)) return [];
+    return {
+      path: `${file.name}: ${name}`,
+      message: `this tensor has no place in ${architecture} as config.json describes it.`,
+      expected: 'a config.json that names the architecture of these weights, and says so of biases',
+    };
+  });
 }
 
 function checkWeight(required: RequiredTensor, found: CheckpointTensor | undefined): Problem[] {

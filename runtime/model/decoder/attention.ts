@@ -1,6 +1,8 @@
-import type { LlamaConfig } from '../config.ts';
 import type { GraphBuilder } from '../onnx/graph-builder.ts';
 import { stageTensors } from '../stage.ts';
+import type { DecoderConfig } from './config.ts';
+import type { LayerConfig } from './layers-config.ts';
+import type { RotaryTables } from './rotary.ts';
 
 const contrib = 'com.microsoft';
 const headMultiple = 16;
@@ -9,7 +11,7 @@ const headMultiple = 16;
  * Size of a head in the KV cache: the attention operator takes multiples of 16. Of others each half is filled up with
  * zeros, since the rotary embedding pairs the halves; zeros add nothing to a product.
  */
-export const cacheHeadSize = ({ headSize }: LlamaConfig) =>
+export const cacheHeadSize = ({ headSize }: Pick<DecoderConfig, 'headSize'>) =>
   Math.ceil(headSize / headMultiple) * headMultiple;
 
 export interface AttentionInputs {
@@ -17,7 +19,10 @@ export interface AttentionInputs {
   readonly query: string;
   readonly key: string;
   readonly value: string;
-  readonly rotary: readonly [cos: string, sin: string];
+  readonly rotary: RotaryTables;
+  /** Index of the layer in its stage. */
+  readonly local: number;
+  readonly layer: LayerConfig;
 }
 
 /**
@@ -27,12 +32,12 @@ export interface AttentionInputs {
  */
 export function addAttention(
   graph: GraphBuilder,
-  config: LlamaConfig,
+  config: DecoderConfig,
   contextTokens: number,
-  local: number,
-  { query, key, value, rotary }: AttentionInputs,
+  { query, key, value, rotary, local, layer }: AttentionInputs,
 ): string {
-  const { heads, keyValueHeads, headSize } = config;
+  const { heads, keyValueHeads, headSize, attentionScale, attentionSoftCap } = config;
+  const { windowTokens } = layer;
   const paddedSize = cacheHeadSize(config);
   const shape = ['b', keyValueHeads, contextTokens, paddedSize];
   const cache = (name: string) => ({ name, type: 'float32', shape }) as const;
@@ -58,7 +63,11 @@ export function addAttention(
         num_heads: { i: heads },
         kv_num_heads: { i: keyValueHeads },
         do_rotary: { i: 1 },
-        scale: { f: 1 / Math.sqrt(headSize) },
+        scale: { f: attentionScale },
+        ...(windowTokens && windowTokens < contextTokens
+          ? { local_window_size: { i: windowTokens } }
+          : {}),
+        ...(attentionSoftCap ? { softcap: { f: attentionSoftCap } } : {}),
       },
     },
   );
@@ -82,6 +91,11 @@ function resizeHalves(
 }
 
 /** A 0 keeps the size of that dimension. */
-function reshape(graph: GraphBuilder, output: string, input: string, shape: readonly number[]) {
+export function reshape(
+  graph: GraphBuilder,
+  output: string,
+  input: string,
+  shape: readonly number[],
+): string {
   return graph.value('Reshape', output, [input, graph.integers(`shape_${shape.join('_')}`, shape)]);
 }

@@ -3,17 +3,18 @@ import { type Problem, SplitError } from '../../../sdk/errors.ts';
 import type { ArtifactFile } from '../../../sdk/spec/common.ts';
 import { defineSplitter, type ModelOutline, type SplitContext } from '../../../sdk/splitter.ts';
 import { type Checkpoint, type CheckpointTensor, openCheckpoint } from '../checkpoint.ts';
+import { architectures } from '../decoder/architectures.ts';
+import { cacheHeadSize } from '../decoder/attention.ts';
+import { checkWeights, isWeightType, weightTypes } from '../decoder/check-weights.ts';
 import {
-  isLlamaArchitecture,
-  type LlamaConfig,
+  type DecoderConfig,
+  isSupportedArchitecture,
   readArchitectures,
-  readLlamaConfig,
-} from '../config.ts';
-import { cacheHeadSize } from '../llama/attention.ts';
-import { checkWeights, isWeightType, weightTypes } from '../llama/check-weights.ts';
-import { outlineLlama, stageAmounts } from '../llama/outline.ts';
-import { encodeStageGraph } from '../llama/stage-graph.ts';
-import { type StageRange, stageRanges, stageTensorsOf } from '../llama/weights.ts';
+  readDecoderConfig,
+} from '../decoder/config.ts';
+import { outlineDecoder, stageAmounts } from '../decoder/outline.ts';
+import { encodeStageGraph } from '../decoder/stage-graph.ts';
+import { type StageRange, stageRanges, stageTensorsOf } from '../decoder/stage-range.ts';
 import type { ExternalData } from '../onnx/model.ts';
 import { type ArtifactHasher, createArtifactHasher, stageHash } from '../split-identity.ts';
 import { createSplitPlan, modelNameOf, type PlannedShard, shardFolder } from '../split-plan.ts';
@@ -32,7 +33,7 @@ interface Stage extends StageRange {
 }
 
 interface CheckedModel {
-  readonly config: LlamaConfig;
+  readonly config: DecoderConfig;
   readonly checkpoint: Checkpoint;
   readonly tokenizerFiles: readonly string[];
   readonly outline: ModelOutline;
@@ -43,20 +44,22 @@ interface WrittenModel extends CheckedModel {
   readonly written: readonly { readonly stage: Stage; readonly shard: WrittenShard }[];
 }
 
-/** Builds ONNX stages straight from a Llama-style checkpoint in the Hugging Face layout. Weights are linked, not copied. */
-export const llamaSplitter = defineSplitter<CheckedModel, WrittenModel>({
-  name: 'llama',
-  description: 'Llama-style checkpoints in the Hugging Face layout, F32, F16 or BF16.',
+const titles = [...architectures.values()].map(({ title }) => title).join(', ');
+
+/** Builds ONNX stages straight from a decoder's checkpoint in the Hugging Face layout. Weights are linked, not copied. */
+export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
+  name: 'decoder',
+  description: `checkpoints in the Hugging Face layout, F32, F16 or BF16, of ${titles}.`,
 
   async accepts(modelFolder) {
-    return (await readArchitectures(modelFolder)).some(isLlamaArchitecture);
+    return (await readArchitectures(modelFolder)).some(isSupportedArchitecture);
   },
 
   async begin(context) {
     const { modelFolder, maxSessions } = context;
     context.progress(0, 'reading the headers');
     const problems: Problem[] = [];
-    const config = await readLlamaConfig(modelFolder, problems);
+    const config = await readDecoderConfig(modelFolder, problems);
     const checkpoint = await openCheckpoint(modelFolder, problems);
     // A tensor of a file that could not be read is not missing.
     if (config && problems.length === 0) problems.push(...checkWeights(config, checkpoint.tensors));
@@ -66,7 +69,7 @@ export const llamaSplitter = defineSplitter<CheckedModel, WrittenModel>({
     const contextTokens = chosenContext(context, config);
     const name = modelNameOf(modelFolder);
     const { tensors } = checkpoint;
-    const outline = outlineLlama({ name, config, tensors, contextTokens, maxSessions });
+    const outline = outlineDecoder({ name, config, tensors, contextTokens, maxSessions });
     const stages = stageRanges(config, await context.plan(outline)).map((range) => ({
       ...range,
       tensors: stageTensorsOf(config, range).flatMap((tensor) => tensors.get(tensor.name) ?? []),
@@ -109,7 +112,7 @@ export const llamaSplitter = defineSplitter<CheckedModel, WrittenModel>({
     }
     const { hiddenSize, vocabularySize, keyValueHeads } = config;
     return createSplitPlan({
-      splitter: 'llama',
+      splitter: 'decoder',
       planner: context.planner,
       outline,
       maxSessions: context.maxSessions,
@@ -123,7 +126,7 @@ export const llamaSplitter = defineSplitter<CheckedModel, WrittenModel>({
 });
 
 /** @throws {SplitError} REQUEST_INVALID - longer than the model was made for */
-function chosenContext({ contextTokens }: SplitContext, config: LlamaConfig): number {
+function chosenContext({ contextTokens }: SplitContext, config: DecoderConfig): number {
   if (contextTokens === undefined) return config.contextTokens;
   if (Number.isInteger(contextTokens) && contextTokens > 0 && contextTokens <= config.contextTokens)
     return contextTokens;
