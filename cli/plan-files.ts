@@ -21,9 +21,10 @@ export function planFiles(folder: string, plan: SplitPlan): PlanFile[] {
   const add = (place: string, file: { name: string; hash: string; sizeBytes: number }): void => {
     if (!files.has(file.hash)) files.set(file.hash, { ...file, path: join(place, file.name) });
   };
-  for (const { stage } of plan.components) {
-    const shard = plan.shards.find(({ index }) => index === stage?.index);
-    for (const file of stage?.files ?? []) add(join(folder, shard?.folder ?? ''), file);
+  for (const { stage, graph } of plan.components) {
+    const part = stage ?? graph;
+    const shard = plan.shards.find(({ index }) => index === part?.index);
+    for (const file of part?.files ?? []) add(join(folder, shard?.folder ?? ''), file);
   }
   for (const file of plan.vdag.generation?.files ?? []) add(join(folder, 'tokenizer'), file);
   return [...files.values()];

@@ -2,6 +2,17 @@ import type { SplitPlan } from '../sdk/spec/plan.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
 
+/** One line a cut of an ONNX graph: what crosses it, and whether it moves the last bits. */
+export function renderCuts(plan: SplitPlan): string[] {
+  return plan.shards.flatMap(({ index, cut }) =>
+    cut
+      ? [
+          `cut after shard ${index}: ${cut.tensors.length} tensor${cut.tensors.length === 1 ? '' : 's'}, about ${formatBytes(cut.trafficBytes)}, ${cut.kind}`,
+        ]
+      : [],
+  );
+}
+
 /** One row a shard: its layers, what it takes on disk and in memory. */
 export function renderShards(plan: SplitPlan, { table }: Pick<Context, 'table'>): string {
   const rows = plan.shards.map((shard, index) => [

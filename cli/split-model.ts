@@ -20,6 +20,8 @@ interface SplitArguments {
   /** Clusters. */
   readonly fit?: readonly string[] | undefined;
   readonly planner?: string | undefined;
+  /** Names of tensors, with commas between. */
+  readonly cut?: readonly string[] | undefined;
   readonly maxSessions?: number | undefined;
   readonly context?: number | undefined;
   readonly copy?: boolean | undefined;
@@ -80,17 +82,20 @@ function builtinPlanner(named: string): PolicyUri {
   );
 }
 
-async function assertFolder(context: Context, model: string): Promise<void> {
+async function assertModel(context: Context, model: string): Promise<void> {
   const found = await stat(context.path(model)).catch(() => undefined);
-  if (found?.isDirectory()) return;
-  const message = found ? `'${model}' is no folder.` : `there is no folder '${model}'.`;
-  throw new AiosError('NOT_FOUND', `${message} Name one with config.json and *.safetensors.`);
+  if (found?.isDirectory() || (found?.isFile() && extname(model) === '.onnx')) return;
+  const message = found ? `'${model}' is no model.` : `there is no folder '${model}'.`;
+  throw new AiosError(
+    'NOT_FOUND',
+    `${message} Name a folder with config.json and *.safetensors, or an .onnx file.`,
+  );
 }
 
 /** Splits the model here, with the cuts of the planner policy. */
 export async function splitForNodes(context: Context, args: SplitArguments): Promise<SplitPlan> {
   const { progress, signal } = context;
-  await assertFolder(context, args.model);
+  await assertModel(context, args.model);
   const own =
     args.planner &&
     extname(args.planner) !== '' &&
@@ -114,6 +119,8 @@ export async function splitForNodes(context: Context, args: SplitArguments): Pro
       splitters,
       planner,
       copy: args.copy ?? false,
+      ...(args.shards === undefined ? {} : { shards: args.shards }),
+      cutTensors: args.cut?.flatMap((names) => names.split(',')).filter(Boolean) ?? [],
       ...(args.maxSessions === undefined ? {} : { maxSessions: args.maxSessions }),
       ...(args.context === undefined ? {} : { contextTokens: args.context }),
       signal,

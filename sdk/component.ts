@@ -33,7 +33,7 @@ export interface ComponentDefinition {
 }
 
 /** A checked, frozen component: its document, and the block that runs. */
-export interface Component extends Omit<ComponentSpec, 'artifact' | 'stage'> {
+export interface Component extends Omit<ComponentSpec, 'artifact' | 'stage' | 'graph'> {
   readonly type: 'component';
   readonly block?: Block;
 }

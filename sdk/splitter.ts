@@ -15,7 +15,7 @@ export interface ModelOutline {
 }
 
 export interface SplitContext {
-  /** Folder of the model, as the user named it. */
+  /** Folder of the model, or its file, as the user named it. */
   readonly modelFolder: string;
   /** Where stages and `plan.json` are written. */
   readonly outFolder: string;
@@ -25,6 +25,10 @@ export interface SplitContext {
   readonly copy: boolean;
   /** Longest prompt and answer together. Absent: as long as the model was made for. */
   readonly contextTokens?: number;
+  /** How many the user asked for. Absent: the planner says. */
+  readonly shards?: number;
+  /** Tensors at which the user wants the graph cut, one a cut; empty: the splitter and the planner choose. */
+  readonly cutTensors: readonly string[];
   /** URI of the planner policy, for the record. */
   readonly planner: string;
   /**
@@ -45,7 +49,9 @@ export interface Splitter {
   readonly type: 'splitter';
   readonly name: string;
   readonly description: string;
-  /** Whether it can split this folder. Cheap: looks at names and `config.json`. */
+  /** Whether it cuts at tensors that the user names. @default false */
+  readonly cutsTensors?: boolean;
+  /** Whether it can split this folder or file. Cheap: looks at names and `config.json`. */
   accepts(modelFolder: string): Promise<boolean>;
   /** Reads and checks everything; writes nothing. */
   begin(context: SplitContext): Promise<unknown>;

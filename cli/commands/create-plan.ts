@@ -51,7 +51,9 @@ export const createPlan = defineCommand({
       return [
         `model ${context.style.bold(created.model)} ${ready ? 'is ready' : 'is starting'}: ${count} shard${count === 1 ? '' : 's'}`,
         ...created.blocks.map((id) => `  block ${id}`),
-        `talk to it: aios chat ${created.model}`,
+        plan.vdag.generation
+          ? `talk to it: aios chat ${created.model}`
+          : `call it: aios infer vdag ${created.vdagUri} --data @tensors.json`,
       ].join('\n');
     });
   },

@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { defineCommand } from '../command.ts';
 import { numeric } from '../numbers.ts';
-import { renderShards } from '../shards.ts';
+import { renderCuts, renderShards } from '../shards.ts';
 
 export const split = defineCommand({
   usage: 'split <model>',
@@ -9,6 +9,7 @@ export const split = defineCommand({
   examples: [
     ['aios split models/tiny-assistant --shards 3 --out plan', 'three parts of equal size'],
     ['aios split models/tiny-assistant --fit edge --out plan', 'as few as fit a cluster’s nodes'],
+    ['aios split detector.onnx --shards 2 --out plan', 'any ONNX graph, weights used as they lie'],
     ['aios split models/big --fit a --fit b --planner ./my-planner.ts --out plan', 'your own cuts'],
   ],
   options: (parser) =>
@@ -16,7 +17,7 @@ export const split = defineCommand({
       .positional('model', {
         type: 'string',
         demandOption: true,
-        describe: 'A folder with config.json and *.safetensors',
+        describe: 'A folder with config.json and *.safetensors, or an .onnx file',
       })
       .option('out', {
         type: 'string',
@@ -24,6 +25,12 @@ export const split = defineCommand({
         describe: 'Folder for the stages and plan.json',
       })
       .option('shards', { ...numeric('--shards', { least: 1, whole: true }), describe: 'How many' })
+      .option('cut', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'Tensors of an ONNX graph to cut at, separated by commas; may be repeated',
+      })
       .option('fit', {
         type: 'string',
         array: true,
@@ -55,6 +62,7 @@ export const split = defineCommand({
     context.result({ ...plan, folder: context.path(args.out) }, () =>
       [
         renderShards(plan, context),
+        ...renderCuts(plan),
         '',
         `written to ${args.out}${plan.shards.length === 1 ? ': not split, one shard is fastest where it fits' : ''}`,
         `run it: aios create-plan ${relative(context.io.cwd, context.path(args.out)) || '.'} --wait`,

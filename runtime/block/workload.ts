@@ -23,6 +23,10 @@ function resolveRunnable(
     const files = component.stage.files.map(({ name, hash }) => ({ name, hash }));
     return { workload: { type: 'stage', stage: component.stage }, files, threads };
   }
+  if (component.graph) {
+    const files = component.graph.files.map(({ name, hash }) => ({ name, hash }));
+    return { workload: { type: 'graph', graph: component.graph }, files, threads };
+  }
   if (!component.artifact) {
     const { container } = component;
     return (

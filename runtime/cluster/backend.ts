@@ -1,6 +1,6 @@
 import type { NodeMeasurement } from '../../sdk/cluster.ts';
 import type { ClusterSpec } from '../../sdk/spec/cluster.ts';
-import type { StageSpec } from '../../sdk/spec/component.ts';
+import type { GraphSpec, StageSpec } from '../../sdk/spec/component.ts';
 
 /** What an instance is asked to be. Goes to the process over its standard input, never over its command line. */
 export interface InstanceBoot {
@@ -17,6 +17,7 @@ export interface InstanceBoot {
   readonly threads: number;
   readonly workload:
     | { readonly type: 'stage'; readonly stage: StageSpec }
+    | { readonly type: 'graph'; readonly graph: GraphSpec }
     | {
         readonly type: 'code';
         /** File in the instance's folder. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { SpecError } from '../../sdk/errors.ts';
-import { stageSpec } from '../../sdk/spec/component.ts';
+import { graphSpec, stageSpec } from '../../sdk/spec/component.ts';
 import type { InstanceBoot } from '../cluster/backend.ts';
 
 const maxBootBytes = 16 * 2 ** 20;
@@ -19,6 +19,7 @@ const bootSchema = z.object({
   threads: z.number().int().positive(),
   workload: z.discriminatedUnion('type', [
     z.object({ type: z.literal('stage'), stage: stageSpec }),
+    z.object({ type: z.literal('graph'), graph: graphSpec }),
     z.object({
       type: z.literal('code'),
       file: z.string().regex(/^[^/\\]+$/, 'the name of a file in the instance’s folder'),

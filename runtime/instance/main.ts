@@ -44,6 +44,11 @@ async function loadWorkload(boot: InstanceBoot): Promise<Workload> {
       onFailure: (error) => void end(exitCodes.failed, error),
     });
   }
+  if (workload.type === 'graph') {
+    const { loadGraphWorkload } = await import('./graph-workload.ts');
+    const onFailure = (error: Error) => void end(exitCodes.failed, error);
+    return loadGraphWorkload({ instanceId, graph: workload.graph, threads, onFailure });
+  }
   if (workload.type === 'container') {
     throw new BlockError(
       'INSTANCE_START_FAILED',

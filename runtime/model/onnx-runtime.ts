@@ -124,6 +124,15 @@ function sessionOptions(
   };
 }
 
+/**
+ * The library itself, for graphs that are no stages.
+ *
+ * @throws {AiosError} EXECUTOR_MISSING
+ */
+export async function loadOnnxLibrary(): Promise<OnnxLibrary> {
+  return importLibrary();
+}
+
 async function importLibrary(): Promise<typeof import('onnxruntime-node')> {
   try {
     return await import('onnxruntime-node');

@@ -4,7 +4,7 @@ import { AiosError, type Problem, SplitError } from '../../sdk/errors.ts';
 import type { HookOutput } from '../../sdk/hooks.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { ModelOutline, SplitContext, Splitter } from '../../sdk/splitter.ts';
-import { readArchitectures } from './config.ts';
+import { readArchitectures } from './decoder/config.ts';
 import { defaultHashCachePath, hashFile } from './hash.ts';
 import { checkedCuts } from './split-cuts.ts';
 import { assertReplaceable, createStagingFolder, planFileName } from './split-folder.ts';
@@ -30,6 +30,10 @@ export interface OutlineModelOptions {
 }
 
 export interface SplitModelOptions extends OutlineModelOptions {
+  /** How many the user asked for. Absent: the planner says. */
+  readonly shards?: number;
+  /** Tensors at which an ONNX graph is cut, one a cut. @default where the splitter finds best */
+  readonly cutTensors?: readonly string[];
   /** Created, or replaced when it holds a previous split. */
   readonly outFolder: string;
   /** Asks the planner for the index of each shard's first layer. */
@@ -70,12 +74,16 @@ function createContext(
     signal = new AbortController().signal,
     hashCachePath = defaultHashCachePath(),
     contextTokens,
+    shards,
+    cutTensors = [],
   } = options;
   return {
     modelFolder: resolve(options.modelFolder),
     outFolder,
     maxSessions: options.maxSessions ?? defaultMaxSessions,
     ...(contextTokens === undefined ? {} : { contextTokens }),
+    ...(shards === undefined ? {} : { shards }),
+    cutTensors,
     copy: options.copy ?? false,
     planner,
     plan: async (outline) => checkedCuts(await plan(outline), outline, planner),
@@ -106,6 +114,12 @@ export async function splitModel(options: SplitModelOptions): Promise<SplitPlan>
   const outFolder = resolve(options.outFolder);
   await assertReplaceable(outFolder);
   const splitter = await findSplitter(options);
+  if (options.cutTensors?.length && !splitter.cutsTensors) {
+    throw new SplitError(
+      'REQUEST_INVALID',
+      `splitter '${splitter.name}' cuts between layers, not at named tensors. Give a number of shards instead.`,
+    );
+  }
   const begin = createContext(options, 'begin', outFolder);
   const begun = await splitter.begin(begin);
   assertNotCancelled(begin.signal);

@@ -107,6 +107,9 @@ export async function checkReferences<K extends ResourceKind>(
     for (const [index, file] of (value.stage?.files ?? []).entries()) {
       await artifact(['stage', 'files', index, 'hash'], file.hash);
     }
+    for (const [index, file] of (value.graph?.files ?? []).entries()) {
+      await artifact(['graph', 'files', index, 'hash'], file.hash);
+    }
     await policies(value.policies);
     const fault = whyNotRunnable(value) ?? whyNotEverywhere(value);
     if (fault) {

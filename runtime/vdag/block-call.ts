@@ -3,6 +3,7 @@ import type { Packet } from '../../sdk/packet.ts';
 import type { InstanceDirectory } from '../control-plane.ts';
 import type { InstancePool } from './instance-pool.ts';
 import type { RequestScope } from './request-scope.ts';
+import { jsonOf, packetValue } from './with-tensors.ts';
 
 export interface BlockCall {
   readonly tenant: string;
@@ -21,7 +22,7 @@ export interface BlockCall {
 /**
  * Sends one packet to one instance of a block. Never sent twice: the block may have acted on it.
  *
- * @returns the answer's data
+ * @returns the answer's data, with its tensors where it has some
  * @throws {AiosError} what the block threw; SHARD_UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, NOT_FOUND
  */
 export async function callBlock(call: BlockCall): Promise<unknown> {
@@ -42,8 +43,8 @@ export async function callBlock(call: BlockCall): Promise<unknown> {
       parameters: call.parameters,
     });
     for await (const { final, packet: result } of events) {
-      if (final) return result.data;
-      await onPartial?.(result.data);
+      if (final) return packetValue(result);
+      await onPartial?.(jsonOf(packetValue(result)));
     }
     throw new AiosError(
       'BLOCK_FAILED',

@@ -16,6 +16,7 @@ import type { GenerationDriver } from './generation.ts';
 import { runGeneration } from './generation-node.ts';
 import { createInstancePool } from './instance-pool.ts';
 import { openScope, type RequestScope } from './request-scope.ts';
+import { jsonOf, packetContent } from './with-tensors.ts';
 
 /** A block or a vDAG, called as one thing. */
 export interface InvokeRequest {
@@ -87,7 +88,12 @@ export function createGraphRunner(options: GraphRunnerOptions): GraphRunner {
       readyWaitMs,
       parameters,
       // Never repeats, so that two nodes of one block in one session are two packets.
-      packet: { sessionId: run.sessionId, sequence: sequence++, data, createdAtMs: Date.now() },
+      packet: {
+        sessionId: run.sessionId,
+        sequence: sequence++,
+        ...packetContent(data),
+        createdAtMs: Date.now(),
+      },
     });
 
   async function runVdag(
@@ -181,7 +187,7 @@ export function createGraphRunner(options: GraphRunnerOptions): GraphRunner {
       const start = target.kind === 'block' ? runBlock : runVdag;
       const work = start(target.id, data, {}, run).then(
         async (answer) => {
-          await events.push({ final: true, data: answer });
+          await events.push({ final: true, data: jsonOf(answer) });
           events.end();
         },
         (error) => events.end(error),

@@ -26,6 +26,35 @@ export const stageSpec = z.strictObject({
 });
 export type StageSpec = z.output<typeof stageSpec>;
 
+/** A tensor that a graph takes or gives. */
+export const graphTensor = z.strictObject({
+  name: z.string(),
+  dtype: z.string().describe('float32, int64, …'),
+  shape: z
+    .array(z.union([z.number().int().nonnegative(), z.string(), z.null()]))
+    .optional()
+    .describe('Numbers, names of free dimensions, or null. Absent: not even the rank is known.'),
+});
+export type GraphTensor = z.output<typeof graphTensor>;
+
+/** A part of an ONNX graph, served by a block: tensors in, tensors out. Written by a splitter. */
+export const graphSpec = z.strictObject({
+  /** Identity of the part: hash of its graph plus, per tensor, its file's content hash and range. */
+  stageHash: z.string(),
+  index: z.number().int().nonnegative(),
+  count: z.number().int().positive(),
+  /** Of the tensors that come, those that this part computes with. */
+  inputs: z.array(graphTensor),
+  /** Tensors that this part computes. */
+  outputs: z.array(graphTensor),
+  /** Names of tensors that come and are handed on as they are, for later parts. */
+  passes: z.array(z.string()),
+  /** Name of the ONNX graph among `files`. */
+  graph: z.string(),
+  files: z.array(artifactFile),
+});
+export type GraphSpec = z.output<typeof graphSpec>;
+
 export const container = z.strictObject({
   image: z.string(),
   registryId: z.string().optional(),
@@ -42,7 +71,7 @@ export const container = z.strictObject({
 
 /**
  * A versioned description of a workload. What runs is one of `artifact` (an author's bundled code), `stage` (a shard of
- * a model) or `container`.
+ * a language model), `graph` (a part of an ONNX graph) or `container`.
  */
 export const componentSpec = z.strictObject({
   uri: componentUri,
@@ -52,6 +81,7 @@ export const componentSpec = z.strictObject({
   releaseTag: z.string(),
   artifact: codeArtifact.optional().describe("An author's bundled code."),
   stage: stageSpec.optional().describe('A shard of a model; written by a splitter.'),
+  graph: graphSpec.optional().describe('A part of an ONNX graph; written by a splitter.'),
   container: container.optional(),
   metadata: jsonObject.default({}),
   initData: jsonObject

@@ -20,6 +20,17 @@ export const shardPlan = z.strictObject({
   residentBytes: z.number().int().nonnegative(),
   /** KV cache of all `maxSessions` sessions at full context. */
   kvBytes: z.number().int().nonnegative(),
+  /** Where an ONNX graph was cut after this shard. */
+  cut: z
+    .strictObject({
+      /** Names of all tensors that cross it. */
+      tensors: z.array(z.string()),
+      /** To expect for one item; free dimensions are assumed. */
+      trafficBytes: z.number().int().nonnegative(),
+      /** `exact`: the same bits at every optimisation level; else so at level `basic`, and nearly so at others. */
+      kind: z.enum(['exact', 'within 1e-5']),
+    })
+    .optional(),
 });
 export type ShardPlan = z.output<typeof shardPlan>;
 

@@ -98,16 +98,18 @@ function readComponentPolicies(source: Source): void {
 
 function checkWorkload(source: Source): void {
   const { draft, reading, fields } = source;
-  const given = ['artifact', 'stage', 'container'].filter((key) => draft.value[key] !== undefined);
+  const given = ['artifact', 'stage', 'graph', 'container'].filter(
+    (key) => draft.value[key] !== undefined,
+  );
   if (given.length > 1) {
     reading.problem(fields.take(given[1] ?? 'container'), {
-      message: `stands beside '${given[0]}'; a component runs one of artifact, stage and container`,
+      message: `stands beside '${given[0]}'; a component runs one of artifact, stage, graph and container`,
     });
   }
   if (given.length === 0) {
     reading.warn(
       fields.located,
-      'has no artifact, stage or container: its blocks have nothing to run',
+      'has no artifact, stage, graph or container: its blocks have nothing to run',
     );
   }
 }
@@ -135,7 +137,7 @@ export const componentReader: DocumentReader<typeof componentSpec> = {
     const { draft } = source;
     readComponentIdentity(source);
     readContainer(source);
-    source.copy('artifact', 'stage', 'tags');
+    source.copy('artifact', 'stage', 'graph', 'tags');
     draft.put('metadata', source.pick('metadata', 'componentMetadata'));
     draft.put('initData', source.pick('initData', 'componentInitData'));
     draft.put('settings', source.pick('settings', 'componentInitSettings'));

@@ -237,7 +237,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
 
   return {
     name: 'local',
-    runs: ['stage', 'code'],
+    runs: ['stage', 'graph', 'code'],
     start,
     stop,
     adopt,

@@ -82,7 +82,7 @@ export function createSimulatedBackend(options: SimulatedBackendOptions = {}): C
 
   return {
     name: 'simulated',
-    runs: ['stage', 'code', 'container'],
+    runs: ['stage', 'graph', 'code', 'container'],
     async check() {
       // Any document is a network somebody may want to look at.
     },

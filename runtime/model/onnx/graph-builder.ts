@@ -1,6 +1,7 @@
 import {
   encodeOnnxModel,
   type OnnxAttribute,
+  type OnnxGraph,
   type OnnxInitializer,
   type OnnxNode,
   type OnnxValue,
@@ -77,13 +78,18 @@ export class GraphBuilder {
     return output;
   }
 
-  encode(): Uint8Array {
-    return encodeOnnxModel({
+  /** What was collected: for a graph inside a node. */
+  graph(): OnnxGraph {
+    return {
       name: this.#name,
       nodes: this.#nodes,
       initializers: [...this.#initializers.values()],
       inputs: this.#inputs,
       outputs: this.#outputs,
-    });
+    };
+  }
+
+  encode(): Uint8Array {
+    return encodeOnnxModel(this.graph());
   }
 }

@@ -1,7 +1,16 @@
 import { bytes, float, integer, message, packed, string } from './wire.ts';
 
 /** `TensorProto.DataType` numbers, of the types used here. */
-export const onnxTypes = { float32: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
+export const onnxTypes = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+} as const;
 export type OnnxType = keyof typeof onnxTypes;
 
 /** A tensor whose bytes lie in a file beside the graph, at any offset. */
@@ -28,7 +37,13 @@ export interface OnnxValue {
 }
 
 /** `{ i: 1 }` is an integer, `{ f: 1 }` a float: ONNX tells them apart, JavaScript does not. */
-export type OnnxAttribute = { readonly i: number } | { readonly f: number };
+export type OnnxAttribute =
+  | { readonly i: number }
+  | { readonly f: number }
+  | { readonly ints: readonly number[] }
+  | { readonly text: string }
+  | { readonly tensor: OnnxInitializer }
+  | { readonly graph: OnnxGraph };
 
 export interface OnnxNode {
   readonly name: string;
@@ -57,9 +72,14 @@ const opsets = [
 ];
 
 function encodeAttribute(name: string, value: OnnxAttribute): Uint8Array {
-  return 'i' in value
-    ? message(string(1, name), integer(3, value.i), integer(20, 2))
-    : message(string(1, name), float(2, value.f), integer(20, 1));
+  const typed = (type: number, ...fields: Uint8Array[]) =>
+    message(string(1, name), ...fields, integer(20, type));
+  if ('i' in value) return typed(2, integer(3, value.i));
+  if ('f' in value) return typed(1, float(2, value.f));
+  if ('ints' in value) return typed(7, ...value.ints.map((one) => integer(8, one)));
+  if ('text' in value) return typed(3, string(4, value.text));
+  if ('tensor' in value) return typed(4, bytes(5, encodeInitializer(value.tensor)));
+  return typed(5, bytes(6, encodeGraph(value.graph)));
 }
 
 function encodeNode(node: OnnxNode): Uint8Array {
@@ -100,23 +120,26 @@ function encodeValue({ name, type, shape }: OnnxValue): Uint8Array {
   return message(string(1, name), bytes(2, bytes(1, tensor)));
 }
 
-/**
- * Encodes a graph as an ONNX model file.
- *
- * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for the field numbers
- */
-export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
-  const encoded = message(
+function encodeGraph(graph: OnnxGraph): Uint8Array {
+  return message(
     ...graph.nodes.map((node) => bytes(1, encodeNode(node))),
     string(2, graph.name),
     ...graph.initializers.map((initializer) => bytes(5, encodeInitializer(initializer))),
     ...graph.inputs.map((value) => bytes(11, encodeValue(value))),
     ...graph.outputs.map((value) => bytes(12, encodeValue(value))),
   );
+}
+
+/**
+ * Encodes a graph as an ONNX model file.
+ *
+ * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for the field numbers
+ */
+export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
   return message(
     integer(1, irVersion),
     string(2, 'aios'),
-    bytes(7, encoded),
+    bytes(7, encodeGraph(graph)),
     ...opsets.map(({ domain, version }) =>
       bytes(8, message(string(1, domain), integer(2, version))),
     ),

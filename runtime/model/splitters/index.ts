@@ -1,7 +1,8 @@
 import type { Splitter } from '../../../sdk/splitter.ts';
-import { llamaSplitter } from './llama.ts';
+import { decoderSplitter } from './decoder.ts';
+import { onnxSplitter } from './onnx.ts';
 
 /** The first that accepts a folder splits it. */
-export const splitters: readonly Splitter[] = [llamaSplitter];
+export const splitters: readonly Splitter[] = [onnxSplitter, decoderSplitter];
 
-export { llamaSplitter };
+export { decoderSplitter, onnxSplitter };

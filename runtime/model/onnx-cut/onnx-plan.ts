@@ -1,0 +1,76 @@
+import type { z } from 'zod';
+import type { GraphSpec } from '../../../sdk/spec/component.ts';
+import { type ShardPlan, type SplitPlan, splitPlan } from '../../../sdk/spec/plan.ts';
+import type { ModelOutline } from '../../../sdk/splitter.ts';
+import { hashBytes, shortHash } from '../hash.ts';
+import { shardFolder } from '../split-plan.ts';
+
+const releaseTag = 'stable';
+const threads = 1;
+
+export interface OnnxPlanParts {
+  readonly planner: string;
+  readonly outline: ModelOutline;
+  readonly maxSessions: number;
+  readonly shards: readonly {
+    readonly plan: Omit<ShardPlan, 'index' | 'folder' | 'hasEmbedding' | 'hasHead' | 'kvBytes'>;
+    readonly graph: GraphSpec;
+  }[];
+}
+
+/** The documents of a split graph: a component and a block for each part, and the vDAG that joins them in a row. */
+export function createOnnxPlan({
+  planner,
+  outline,
+  maxSessions,
+  shards,
+}: OnnxPlanParts): SplitPlan {
+  const { name, architecture, contextTokens, overheadBytes } = outline;
+  const slug = name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+  const components = shards.map(({ graph }, index) => {
+    const label = `${slug}-part-${index}`;
+    const version = shortHash(hashBytes(JSON.stringify(graph)));
+    const uri = `model.${label}:${version}-${releaseTag}`;
+    return { uri, componentType: 'model', name: label, version, releaseTag, graph };
+  });
+  const blocks = components.map((component, index) => ({
+    id: `${component.name}-${component.version.slice(0, 6)}`,
+    componentUri: component.uri,
+    minInstances: 1,
+    maxInstances: 1,
+    threads,
+    resources: {
+      memoryBytes: (shards[index]?.plan.residentBytes ?? 0) + overheadBytes,
+      cpuCores: threads,
+    },
+  }));
+  const version = shortHash(hashBytes(JSON.stringify(components.map(({ uri }) => uri))));
+  const labels = shards.map((_, index) => shardFolder(index));
+  return splitPlan.parse({
+    version: 1,
+    model: name,
+    architecture,
+    splitter: 'onnx',
+    planner,
+    contextTokens,
+    maxSessions,
+    shards: shards.map(({ plan }, index) => ({
+      index,
+      folder: shardFolder(index),
+      hasEmbedding: false,
+      hasHead: false,
+      kvBytes: 0,
+      ...plan,
+    })),
+    components,
+    blocks,
+    vdag: {
+      uri: `${name}:${version}-${releaseTag}`,
+      name,
+      version,
+      releaseTag,
+      nodes: blocks.map(({ id }, index) => ({ label: shardFolder(index), blockId: id })),
+      edges: labels.slice(1).map((to, index) => ({ from: shardFolder(index), to })),
+    },
+  } satisfies z.input<typeof splitPlan>);
+}

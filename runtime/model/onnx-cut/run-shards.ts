@@ -1,0 +1,54 @@
+import { AiosError } from '../../../sdk/errors.ts';
+import type { OnnxArray, OnnxArrays, OnnxShard } from './onnx-shard.ts';
+
+/** A loaded part of a graph, and what goes by it. */
+export interface ShardStep {
+  readonly shard: Pick<OnnxShard, 'run'>;
+  /** Tensors that its graph reads. */
+  readonly inputs: readonly string[];
+  /** Tensors that its graph gives. */
+  readonly outputs: readonly string[];
+  /** Tensors that come in and go out unchanged. */
+  readonly passes: readonly string[];
+}
+
+/**
+ * One part: takes what crossed the cut before it, gives what crosses the cut after it.
+ *
+ * @throws {AiosError} TENSOR_MISMATCH - a tensor is missing, or has another type or shape than the graph's
+ */
+export async function runShard(step: ShardStep, given: OnnxArrays): Promise<OnnxArrays> {
+  const take = (names: readonly string[]) => {
+    const missing = names.filter((name) => !Object.hasOwn(given, name));
+    if (missing.length > 0) {
+      throw new AiosError(
+        'TENSOR_MISMATCH',
+        `the shard needs the tensors ${missing.join(', ')}, which did not come. Got: ${Object.keys(given).join(', ') || 'none'}.`,
+      );
+    }
+    return Object.fromEntries(
+      names.flatMap((name): [string, OnnxArray][] => {
+        const array = given[name];
+        return array ? [[name, array]] : [];
+      }),
+    );
+  };
+  take([...step.inputs, ...step.passes]);
+  const passed = take(step.passes);
+  const made = await step.shard.run(take(step.inputs));
+  for (const name of step.outputs) {
+    const array = made[name];
+    if (array) passed[name] = array;
+  }
+  return passed;
+}
+
+/** All parts in their order, in this process. @returns the outputs of the whole graph */
+export async function runShards(
+  steps: readonly ShardStep[],
+  inputs: OnnxArrays,
+): Promise<OnnxArrays> {
+  let carried = inputs;
+  for (const step of steps) carried = await runShard(step, carried);
+  return carried;
+}
