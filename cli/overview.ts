@@ -5,10 +5,12 @@ import type {
   SystemStatus,
   VdagStatus,
 } from '../sdk/client/api.ts';
+import type { NodeCordon } from '../sdk/client/control.ts';
 import type { PolicyListing } from '../sdk/client/index.ts';
 import type { ComponentSpec } from '../sdk/spec/component.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
+import { renderShardLoad } from './shard-load.ts';
 
 type Renderer = Pick<Context, 'style' | 'table'>;
 
@@ -22,11 +24,21 @@ const stateColour = (state: string, { style }: Renderer): string => {
 
 /** One row a node: what is promised of what was declared, and what the processes really use. */
 export function renderNodes(clusters: readonly ClusterStatus[], renderer: Renderer): string {
-  const rows = clusters.flatMap(({ spec, nodes }) =>
+  const health = (healthy: boolean, cordon: NodeCordon | undefined): string => {
+    if (cordon) {
+      const who = cordon.by === 'operator' ? 'cordoned' : 'cordoned by policy';
+      return renderer.style.bad(cordon.reason ? `${who}: ${cordon.reason}` : who);
+    }
+    return healthy ? renderer.style.good('healthy') : renderer.style.bad('unhealthy');
+  };
+  const rows = clusters.flatMap(({ spec, nodes, cordons }) =>
     nodes.map(({ id, healthy, capacity, free, measured, gpus, instances }) => [
       spec.id,
       id,
-      healthy ? renderer.style.good('healthy') : renderer.style.bad('unhealthy'),
+      health(
+        healthy,
+        cordons?.find(({ nodeId }) => nodeId === id),
+      ),
       `${formatBytes(capacity.memoryBytes - free.memoryBytes)} of ${formatBytes(capacity.memoryBytes)}`,
       bytes(measured?.memoryUsedBytes),
       `${(capacity.cpuCores - free.cpuCores).toFixed(1)} of ${capacity.cpuCores}`,
@@ -42,11 +54,11 @@ export function renderNodes(clusters: readonly ClusterStatus[], renderer: Render
 }
 
 export function renderBlocks(blocks: readonly BlockStatus[], renderer: Renderer): string {
-  const rows = blocks.map(({ spec, state, clusterId, instances, reason }) => [
+  const rows = blocks.map(({ spec, state, clusterId, wantedInstances, instances, reason }) => [
     spec.id,
     stateColour(state, renderer),
     clusterId ?? '–',
-    `${instances.filter((instance) => instance.state === 'ready').length} of ${spec.minInstances}`,
+    `${instances.filter((instance) => instance.state === 'ready').length} of ${wantedInstances}`,
     spec.componentUri,
     reason ?? '',
   ]);
@@ -118,6 +130,9 @@ export function renderSystem(status: SystemStatus, renderer: Renderer): string {
   if (status.blocks.length > 0) {
     const instances = status.blocks.flatMap((block) => block.instances);
     sections.push(renderBlocks(status.blocks, renderer), renderInstances(instances, renderer));
+    if (instances.some(({ counters }) => counters)) {
+      sections.push(renderShardLoad(instances, renderer));
+    }
   }
   if (status.vdags.length > 0) sections.push(renderVdags(status.vdags, renderer));
   return sections.join('\n\n');

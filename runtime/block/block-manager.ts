@@ -177,7 +177,8 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       if (status) return status;
       // Declared a moment ago: its reconciler has not looked yet.
       const { value: spec, revision } = await documents.require(tenant, 'block', blockId);
-      return { spec, revision, state: 'pending', instances: [] };
+      const wantedInstances = spec.minInstances;
+      return { spec, revision, state: 'pending', wantedInstances, instances: [] };
     },
     async statuses(tenant) {
       const all = [...blocks.values()].filter((block) => block.tenant === tenant);

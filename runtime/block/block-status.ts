@@ -59,6 +59,7 @@ export async function blockStatus(
     spec: declared.spec,
     revision: declared.revision,
     state,
+    wantedInstances: declared.wanted,
     instances: statuses,
     ...(clusterId === undefined ? {} : { clusterId }),
     ...(state === 'running' || reason === undefined ? {} : { reason }),

@@ -86,6 +86,8 @@ export interface OpenPayload {
   readonly deadlineMs: number;
   readonly promptTokens: readonly number[];
   readonly sampling: SamplingParameters & { readonly seed: number };
+  /** From shard to shard: positions that every shard copies from another session; the first step comes after them. */
+  readonly shared?: { readonly session: string; readonly tokens: number } | undefined;
 }
 
 /** Payload of TOKEN when log-probabilities were asked for. */

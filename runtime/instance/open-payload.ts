@@ -26,6 +26,7 @@ const openPayload = z.object({
   deadlineMs: z.number().positive(),
   promptTokens: tokens,
   sampling: samplingParameters.required({ seed: true }),
+  shared: z.object({ session: id, tokens: z.number().int().positive() }).optional(),
 });
 
 /** What of a stage decides which frames it takes. */

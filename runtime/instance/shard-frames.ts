@@ -21,6 +21,7 @@ export function answerFrame(session: ShardSession, type: 'opened' | 'token'): Fr
  * Sends a computed step on: activations to the next shard, in place; a token to the driver; nothing after a chunk of the
  * prompt that was not the last.
  *
+ * @returns nanoseconds it waited here
  * @throws {DataPlaneError} SHARD_UNAVAILABLE, BUSY
  */
 export function sendResult(
@@ -28,7 +29,7 @@ export function sendResult(
   hiddenSize: number,
   { frame, arrivedAtMs }: WaitingStep,
   result: StepResult,
-): void {
+): number {
   const computeNs = Math.round(result.computeNs);
   const tookNs = Math.round((performance.now() - arrivedAtMs) * 1e6);
   const waitNs = Math.max(0, tookNs - computeNs);
@@ -61,6 +62,7 @@ export function sendResult(
       ...(choice ? { payload: jsonBytes(choice) } : {}),
     });
   }
+  return waitNs;
 }
 
 /** Ends a session at a peer, if the peer is still there to be told. */
@@ -82,3 +84,18 @@ export function failureOf({ session, payload }: Frame): AiosError {
     );
   }
 }
+
+/** What the end of a stream means for a session. @param shard - that lost it */
+export const lostStream = (
+  { id, driver, next }: ShardSession,
+  link: FlowLink,
+  shard: string,
+  cause: Error,
+): AiosError =>
+  link === driver
+    ? new DataPlaneError('CANCELLED', `session '${id}': its driver went away.`, { cause })
+    : new DataPlaneError(
+        'SHARD_UNAVAILABLE',
+        `session '${id}': ${shard} lost its stream ${link === next ? 'to' : 'from'} '${link.peerId}'. Ask again: the block is being healed.`,
+        { cause, details: { instanceId: link.peerId } },
+      );

@@ -7,17 +7,18 @@ import {
   type RouteHop,
 } from '../dataplane/index.ts';
 import type { StageExecutor } from '../model/stage.ts';
+import { createLinkRoom } from './link-room.ts';
 import { createNextHops, type NextHopsOptions } from './next-hops.ts';
 import { parseOpen, type StageShape } from './open-payload.ts';
-import { answerFrame, failureOf, sendResult, tell } from './shard-frames.ts';
-import { type ShardSession, takeStep } from './shard-session.ts';
+import { answerFrame, failureOf, lostStream, sendResult, tell } from './shard-frames.ts';
+import { createShardSession, type ShardSession, takeStep } from './shard-session.ts';
+import { createShardSharing } from './shard-sharing.ts';
 import { createShardTally } from './shard-tally.ts';
 import { createTurns } from './turns.ts';
 import type { Workload } from './workload.ts';
 
-/** One step computes, the next already waits on the worker: it never idles between two. */
+/** One step of a session computes, the next already waits on the worker: it never idles between two. */
 const stepsUnderWay = 2;
-const maxTimerMs = 2 ** 31 - 1;
 
 export interface ShardHostOptions {
   readonly instanceId: string;
@@ -48,14 +49,17 @@ export function createShardHost(options: ShardHostOptions): Workload {
     onLink: (link) => attend(link),
     ...(options.connect ? { connect: options.connect } : {}),
   });
+  const sharing = createShardSharing(executor, isFirst, (id) => sessions.has(id));
+  const room = createLinkRoom();
+  const outgoing = (session: ShardSession) => (isLast ? session.driver : session.next);
   const turns = createTurns<ShardSession>({
     limit: stepsUnderWay,
-    canGo: (session) =>
-      isLast ? session.driver?.sendable === true : session.next?.sendable === true,
-    go: async (session) => {
-      await runStep(session);
-      return !session.ended && session.waiting.length > 0;
+    canGo: (session) => {
+      const link = outgoing(session);
+      return link !== undefined && room.has(link, session.waiting[0]?.frame.rows ?? 1);
     },
+    go: (session) => runStep(session),
+    hasMore: (session) => session.waiting.length > 0,
   });
 
   function attend(link: FlowLink): void {
@@ -85,14 +89,8 @@ export function createShardHost(options: ShardHostOptions): Workload {
   const belongsTo = (session: ShardSession, link: FlowLink) =>
     session.upstream === link || session.driver === link || session.next === link;
 
-  const lost = (session: ShardSession, link: FlowLink, cause: Error): AiosError =>
-    link === session.driver
-      ? new DataPlaneError('CANCELLED', `session '${session.id}': its driver went away.`, { cause })
-      : new DataPlaneError(
-          'SHARD_UNAVAILABLE',
-          `session '${session.id}': ${shard} lost its stream ${link === session.next ? 'to' : 'from'} '${link.peerId}'. Ask again: the block is being healed.`,
-          { cause, details: { instanceId: link.peerId } },
-        );
+  const lost = (session: ShardSession, link: FlowLink, cause: Error) =>
+    lostStream(session, link, shard, cause);
 
   function receive(link: FlowLink, frame: Frame): void {
     const session = sessions.get(frame.session);
@@ -139,7 +137,9 @@ export function createShardHost(options: ShardHostOptions): Workload {
     if (sessions.has(id)) {
       throw new DataPlaneError('SESSION_EXISTS', `session '${id}' is already open at ${shard}.`);
     }
-    const open = parseOpen(frame, stage, instanceId);
+    const asked = parseOpen(frame, stage, instanceId);
+    const shared = sharing.find(asked);
+    const open = { ...asked, shared };
     const driver = isFirst || isLast ? peers.get(open.driverId) : undefined;
     if (isFirst ? driver !== upstream : isLast && !driver) {
       throw new DataPlaneError(
@@ -154,23 +154,15 @@ export function createShardHost(options: ShardHostOptions): Workload {
         { details: { retryAfterMs: 1000 } },
       );
     }
-    executor.open(id, { promptTokens: open.promptTokens, sampling: open.sampling });
-    const session: ShardSession = {
-      id,
-      upstream,
-      driver,
-      next: undefined,
-      deadline: setTimeout(
-        () => expire(session),
-        Math.min(Math.max(0, open.deadlineMs - Date.now()), maxTimerMs),
-      ),
-      nextSequence: 1,
-      nextPosition: 0,
-      nextAnswer: 0,
-      waiting: [],
-      ended: false,
-    };
+    const { tenant, promptTokens, sampling } = open;
+    executor.open(id, { tenant, promptTokens, sampling, ...(shared ? { shared } : {}) });
+    const session: ShardSession = createShardSession(
+      { id, upstream, driver, shared, skips: !isFirst },
+      open.deadlineMs,
+      () => expire(session),
+    );
     sessions.set(id, session);
+    sharing.opened(id, open);
     tally.sessionOpened(sessions.size);
     const [, next] = open.route;
     if (next) void extend(session, next, open, frame);
@@ -203,6 +195,10 @@ export function createShardHost(options: ShardHostOptions): Workload {
       );
     }
     takeStep(session, stage, frame);
+    if (sharing.holds(session, frame)) {
+      link.grant();
+      return;
+    }
     session.waiting.push({ frame, arrivedAtMs: performance.now() });
     tally.stepQueued();
     turns.enter(session);
@@ -211,18 +207,24 @@ export function createShardHost(options: ShardHostOptions): Workload {
   /** Never rejects: whatever fails, fails the session. */
   async function runStep(session: ShardSession): Promise<void> {
     const step = session.waiting.shift();
-    if (!step) return;
+    const link = outgoing(session);
+    if (!step || !link) return;
+    const giveBack = room.take(link, step.frame.rows);
+    let sent = false;
     tally.stepLeftQueue();
     const { session: id, position, rows, payload, sample } = step.frame;
     try {
       const result = await executor.step({ session: id, position, rows, input: payload, sample });
-      tally.stepDone(id, result.computeNs);
+      tally.stepDone(id);
       if (session.ended) return;
-      sendResult(session, stage.hiddenSize, step, result);
+      const waitNs = sendResult(session, stage.hiddenSize, step, result);
+      sent = result.type !== 'nothing';
+      tally.stepWaited(waitNs);
       if (result.type === 'token') tally.tokenSent();
     } catch (error) {
       fail(session, AiosError.from(error));
     } finally {
+      giveBack(sent);
       session.upstream.grant();
     }
   }
@@ -258,6 +260,7 @@ export function createShardHost(options: ShardHostOptions): Workload {
   function fail(session: ShardSession, error: AiosError, origin?: FlowLink): void {
     if (session.ended) return;
     end(session, origin);
+    sharing.failed(session, error);
     for (const link of new Set([session.driver, session.upstream])) {
       if (link && link !== origin) tell(link, session.id, 'fail', error);
     }
@@ -278,7 +281,7 @@ export function createShardHost(options: ShardHostOptions): Workload {
         `${shard} is part of a model and takes no packets. Ask the model's vDAG.`,
       );
     },
-    counters: () => tally.read(sessions.size),
+    counters: () => tally.read(sessions.size, stage.maxSessions, executor.counters),
     async drain() {
       refusal = new DataPlaneError('SHARD_UNAVAILABLE', `${shard} is ending. Ask again.`);
       if (sessions.size === 0) return;

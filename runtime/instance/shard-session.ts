@@ -1,9 +1,14 @@
 import { DataPlaneError } from '../../sdk/errors.ts';
 import { type FlowLink, type Frame, frameLimits } from '../dataplane/index.ts';
+import type { SharedPrefix } from '../model/stage.ts';
 import { assertTokens, type StageShape } from './open-payload.ts';
 
 /** More than a STEP's fields before its payload ever take. */
 const maxHeaderBytes = 4096;
+
+/** Others wait for no longer than a chunk takes: it is bounded where its activations would be small, too. */
+const maxChunkRows = 512;
+const maxTimerMs = 2 ** 31 - 1;
 
 /** A STEP that came and was not computed yet. */
 export interface WaitingStep {
@@ -21,6 +26,10 @@ export interface ShardSession {
   /** The shard after; absent in the last one and until it is connected. */
   next: FlowLink | undefined;
   readonly deadline: NodeJS.Timeout;
+  /** What it began with, held here before its first step. */
+  readonly shared: SharedPrefix | undefined;
+  /** Its first step may leave out those before: the first shard did not send on what is held everywhere. */
+  skips: boolean;
   /** Sequence of the next frame from upstream; OPEN was 0. */
   nextSequence: number;
   /** Tokens it will hold when every step that came is done. */
@@ -31,6 +40,24 @@ export interface ShardSession {
   ended: boolean;
 }
 
+/** @param deadlineMs - Unix milliseconds, when `onDeadline` is called unless the timer was cleared */
+export function createShardSession(
+  begin: Pick<ShardSession, 'id' | 'upstream' | 'driver' | 'shared' | 'skips'>,
+  deadlineMs: number,
+  onDeadline: () => void,
+): ShardSession {
+  const leftMs = Math.min(Math.max(0, deadlineMs - Date.now()), maxTimerMs);
+  return {
+    ...begin,
+    next: undefined,
+    deadline: setTimeout(onDeadline, leftMs),
+    ...{ nextSequence: 1, nextAnswer: 0 },
+    nextPosition: begin.skips ? (begin.shared?.tokens ?? 0) : 0,
+    waiting: [],
+    ended: false,
+  };
+}
+
 /**
  * Checks a STEP against the stage and its session, and counts it.
  *
@@ -39,6 +66,7 @@ export interface ShardSession {
 export function takeStep(session: ShardSession, stage: StageShape, frame: Frame): void {
   const { sequence, position, rows, dtype, shape, payload } = frame;
   const subject = `session '${session.id}': step ${sequence} at shard ${stage.index}`;
+  if (session.skips && session.shared && sequence > 0) session.nextSequence = sequence;
   if (sequence !== session.nextSequence) {
     const what = sequence < session.nextSequence ? 'came twice' : 'leaves a gap';
     throw new DataPlaneError(
@@ -62,11 +90,12 @@ export function takeStep(session: ShardSession, stage: StageShape, frame: Frame)
     );
   }
   // Token ids are small and what they become is not: known here, before gigabytes are computed to be refused.
-  const maxRows = Math.floor((frameLimits.maxFrameBytes - maxHeaderBytes) / (4 * stage.hiddenSize));
-  if (rows > Math.max(1, maxRows)) {
+  const fitting = Math.floor((frameLimits.maxFrameBytes - maxHeaderBytes) / (4 * stage.hiddenSize));
+  const maxRows = Math.min(Math.max(1, fitting), maxChunkRows);
+  if (rows > maxRows) {
     throw new DataPlaneError(
       'FRAME_TOO_LARGE',
-      `${subject} has ${rows} rows; their activations fit a frame up to ${maxRows}. Send fewer rows in one step.`,
+      `${subject} has ${rows} rows; a chunk has at most ${maxRows} here. Send fewer rows in one step.`,
       { details: { rows, maxRows } },
     );
   }
@@ -81,6 +110,7 @@ export function takeStep(session: ShardSession, stage: StageShape, frame: Frame)
     const tokens = new Int32Array(payload.buffer, payload.byteOffset, rows);
     assertTokens(session.id, tokens, stage.vocabularySize);
   }
+  session.skips = false;
   session.nextSequence += 1;
   session.nextPosition += rows;
 }

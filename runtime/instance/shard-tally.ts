@@ -1,5 +1,6 @@
 import type { ShardCounters } from '../../sdk/client/api.ts';
 import type { FlowLink } from '../dataplane/index.ts';
+import type { StageCounters } from '../model/stage.ts';
 
 /** Counts what a shard does; `ShardCounters` is its reading. */
 export interface ShardTally {
@@ -10,9 +11,11 @@ export interface ShardTally {
   stepQueued(): void;
   /** It was computed, or dropped with its session. */
   stepLeftQueue(): void;
-  stepDone(session: string, computeNs: number): void;
+  stepDone(session: string): void;
+  /** From its arrival to the result's departure, without computing. */
+  stepWaited(waitNs: number): void;
   tokenSent(): void;
-  read(openSessions: number): ShardCounters;
+  read(openSessions: number, maxSessions: number, stage: StageCounters): ShardCounters;
 }
 
 const ofLink = ['framesIn', 'framesOut', 'bytesIn', 'bytesOut', 'payloadCopies'] as const;
@@ -30,7 +33,7 @@ export function createShardTally(): ShardTally {
   };
   let queued = 0;
   let maxQueued = 0;
-  let computeNs = 0;
+  let waitNs = 0;
   let lastSession: string | undefined;
 
   return {
@@ -54,23 +57,30 @@ export function createShardTally(): ShardTally {
     stepLeftQueue() {
       queued -= 1;
     },
-    stepDone(session, ns) {
+    stepDone(session) {
       count.steps += 1;
-      computeNs += ns;
       if (lastSession !== undefined && lastSession !== session) count.sessionSwitches += 1;
       lastSession = session;
+    },
+    stepWaited(ns) {
+      waitNs += ns;
     },
     tokenSent() {
       count.tokens += 1;
     },
-    read(openSessions) {
+    read(openSessions, maxSessions, { computeNs, ...stage }) {
       const sums = { ...past };
       let maxQueuedFrames = maxQueued;
       for (const link of links) {
         for (const name of ofLink) sums[name] += link[name];
         maxQueuedFrames = Math.max(maxQueuedFrames, link.longestQueueFrames);
       }
-      return { ...count, ...sums, openSessions, maxQueuedFrames, computeMs: computeNs / 1e6 };
+      return {
+        ...{ ...count, ...sums, ...stage, openSessions, maxSessions, maxQueuedFrames },
+        queuedSteps: queued,
+        computeMs: computeNs / 1e6,
+        waitMs: waitNs / 1e6,
+      };
     },
   };
 }

@@ -7,6 +7,8 @@ export {
   createChatTemplate,
 } from './chat-template.ts';
 export { createDetokenizer, type Detokenizer } from './detokenizer.ts';
+export { createGraphExecutor, type GraphExecutor } from './onnx-cut/graph-executor.ts';
+export { runShard, runShards } from './onnx-cut/run-shards.ts';
 export { loadOnnxRuntime, type OnnxRuntime } from './onnx-runtime.ts';
 export {
   type SampledToken,
@@ -22,7 +24,7 @@ export {
   splitModel,
 } from './split.ts';
 export { planFileName } from './split-folder.ts';
-export { llamaSplitter, splitters } from './splitters/index.ts';
+export { decoderSplitter, splitters } from './splitters/index.ts';
 export {
   outputHeadroomBytes,
   type StageExecutor,

@@ -36,9 +36,12 @@ export function sampleToken(
   position: number,
   seen: ReadonlySet<number>,
 ): SampledToken {
-  const scores = penalize(logits, parameters.repetitionPenalty, seen);
+  const { repetitionPenalty: penalty } = parameters;
+  const isPlain = penalty === 1 && parameters.temperature === 0;
+  // The best of a large vocabulary is found without a copy of it, once a row of every batch.
+  const scores = isPlain ? logits : penalize(logits, penalty, seen);
   const token =
-    parameters.temperature === 0
+    scores instanceof Float32Array || parameters.temperature === 0
       ? greedy(scores)
       : draw(distribution(scores, parameters), uniformAt(parameters.seed, position));
   return parameters.logprobs === undefined
@@ -70,7 +73,7 @@ export function penalize(
  *
  * @throws {AiosError} BLOCK_FAILED - a score is NaN or +∞, or all are -∞
  */
-export function greedy(scores: Float64Array): number {
+export function greedy(scores: Float32Array | Float64Array): number {
   let best = 0;
   let bestScore = Number.NEGATIVE_INFINITY;
   for (let token = 0; token < scores.length; token++) {

@@ -2,24 +2,33 @@ import { Worker } from 'node:worker_threads';
 import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import { entryPath } from '../entry.ts';
 import type {
+  StageCounters,
   StageExecutor,
   StageExecutorOptions,
   StageSessionOptions,
   StepRequest,
   StepResult,
 } from './stage.ts';
-import type { FromStageWorker, StageWorkerData, ToStageWorker } from './stage-messages.ts';
+import type { FromStageWorker, StageWorkerData, StepEnd, ToStageWorker } from './stage-messages.ts';
 import { assertStep, assertTokens } from './stage-step.ts';
+import { createStageTally } from './stage-tally.ts';
 
 interface Session {
-  readonly slot: number;
-  readonly generation: number;
+  readonly id: string;
+  readonly number: number;
+  readonly tenant: string;
+  readonly pending: Set<number>;
+  /** Tokens it holds. */
+  computedTokens: number;
+  /** A step failed: what it holds cannot be trusted. */
+  broken: boolean;
   /** Tokens it will hold when every step given so far is done. */
   heldTokens: number;
 }
 
 interface PendingStep {
-  readonly session: string;
+  readonly session: Session;
+  readonly rows: number;
   readonly resolve: (result: StepResult) => void;
   readonly reject: (error: Error) => void;
 }
@@ -42,24 +51,22 @@ class WorkerStageExecutor implements StageExecutor {
   readonly #options: StageExecutorOptions;
   readonly #worker: Worker;
   readonly #exited: Promise<unknown>;
-  readonly #generations: Int32Array;
   readonly #sessions = new Map<string, Session>();
-  readonly #freeSlots: number[];
+  /** Ended, and still in the worker's memory: as there, the oldest goes when its place is needed. */
+  readonly #kept = new Map<number, Session>();
   readonly #pending = new Map<number, PendingStep>();
+  readonly #tally = createStageTally();
+  #nextSession = 0;
   #nextStepId = 0;
   /** Why nothing more is taken; absent while it works. */
   #ended?: AiosError;
   #closing?: Promise<void>;
 
   constructor({ onFailure, ...options }: StageExecutorOptions) {
-    const { maxSessions } = options.stage;
     this.#options = { ...options, onFailure };
-    this.#freeSlots = Array.from({ length: maxSessions }, (_, slot) => maxSessions - 1 - slot);
-    const generations = new SharedArrayBuffer(4 * maxSessions);
-    this.#generations = new Int32Array(generations);
     this.#worker = new Worker(entryPath('runtime/model/stage-worker.js'), {
       name: 'stage',
-      workerData: { ...options, generations } satisfies StageWorkerData,
+      workerData: options satisfies StageWorkerData,
       // Flags of this process, such as a test runner's loaders, are not the worker's business.
       execArgv: [],
     });
@@ -71,28 +78,70 @@ class WorkerStageExecutor implements StageExecutor {
     return this.#sessions.size;
   }
 
+  get counters(): StageCounters {
+    let kvTokens = 0;
+    for (const { heldTokens } of this.#sessions.values()) kvTokens += heldTokens;
+    return this.#tally.read(kvTokens);
+  }
+
   open(session: string, options: StageSessionOptions): void {
     if (this.#ended) throw this.#ended;
     if (this.#sessions.has(session)) {
       throw new DataPlaneError('SESSION_EXISTS', `session '${session}' is already open here.`);
     }
-    const slot = this.#freeSlots.pop();
-    if (slot === undefined) {
+    const { stage } = this.#options;
+    if (this.#sessions.size >= stage.maxSessions) {
       throw new DataPlaneError(
         'BUSY',
-        `stage ${this.#options.stage.index} holds ${this.#sessions.size} sessions, the most it has cache for. ` +
+        `stage ${stage.index} holds ${this.#sessions.size} sessions, the most it has cache for. ` +
           'Try again when one has ended.',
       );
     }
-    const generation = Atomics.add(this.#generations, slot, 1) + 1;
-    this.#sessions.set(session, { slot, generation, heldTokens: 0 });
+    const { shared, tenant = '', ...rest } = options;
+    const source = shared && this.#holder(shared.session, tenant);
+    if (shared && !(source && source.computedTokens >= shared.tokens)) {
+      throw new DataPlaneError(
+        'SESSION_UNKNOWN',
+        `session '${session}' begins as '${shared.session}', which is not held here any more. Send the whole prompt.`,
+      );
+    }
+    this.#makeRoom(source);
+    const number = this.#nextSession++;
+    const heldTokens = shared?.tokens ?? 0;
+    this.#sessions.set(session, {
+      ...{ id: session, number, tenant, pending: new Set(), broken: false },
+      ...{ heldTokens, computedTokens: heldTokens },
+    });
+    this.#tally.shared(heldTokens);
     // A long prompt is worth its copy only where a penalty looks at it.
-    const needsPrompt = this.#options.stage.hasHead && options.sampling.repetitionPenalty !== 1;
+    const needsPrompt = stage.hasHead && options.sampling.repetitionPenalty !== 1;
     this.#post({
       type: 'open',
-      slot,
-      options: needsPrompt ? options : { ...options, promptTokens: [] },
+      session: number,
+      options: { ...rest, tenant, promptTokens: needsPrompt ? options.promptTokens : [] },
+      ...(shared && source ? { shared: { session: source.number, tokens: shared.tokens } } : {}),
     });
+  }
+
+  heldTokens(session: string, tenant: string): number | undefined {
+    return this.#holder(session, tenant)?.computedTokens;
+  }
+
+  #holder(id: string, tenant: string): Session | undefined {
+    const open = this.#sessions.get(id);
+    if (open?.tenant === tenant) return open;
+    for (const kept of this.#kept.values()) {
+      if (kept.id === id && kept.tenant === tenant) return kept;
+    }
+    return undefined;
+  }
+
+  /** As the worker does at every opening. */
+  #makeRoom(source: Session | undefined): void {
+    if (source && this.#kept.delete(source.number)) this.#kept.set(source.number, source);
+    const [oldest] = this.#kept.keys();
+    const full = this.#sessions.size + this.#kept.size >= this.#options.stage.maxSessions;
+    if (full && oldest !== undefined) this.#kept.delete(oldest);
   }
 
   step(request: StepRequest): Promise<StepResult> {
@@ -113,9 +162,10 @@ class WorkerStageExecutor implements StageExecutor {
       const { position, rows, sample } = request;
       session.heldTokens += rows;
       const id = this.#nextStepId++;
-      this.#pending.set(id, { session: request.session, resolve, reject });
-      const step = { slot: session.slot, position, rows, sample, input };
-      this.#post({ type: 'step', id, generation: session.generation, step }, [input]);
+      this.#pending.set(id, { session, rows, resolve, reject });
+      session.pending.add(id);
+      const step = { id, position, rows, sample, input };
+      this.#post({ type: 'step', session: session.number, step }, [input]);
     });
   }
 
@@ -123,9 +173,15 @@ class WorkerStageExecutor implements StageExecutor {
     const open = this.#sessions.get(session);
     if (!open) return;
     this.#sessions.delete(session);
-    // Steps that wait are skipped, one that runs ends first: the next session's steps come after it anyway.
-    Atomics.add(this.#generations, open.slot, 1);
-    this.#freeSlots.push(open.slot);
+    const keep = open.computedTokens > 0 && !open.broken;
+    if (keep) this.#kept.set(open.number, open);
+    // One that runs ends first; the next session's steps come after it anyway.
+    this.#post({ type: 'close-session', session: open.number, keep });
+    for (const id of open.pending) {
+      this.#take(id)?.reject(
+        new DataPlaneError('CANCELLED', `session '${session}' was closed before this step ran.`),
+      );
+    }
   }
 
   close(): Promise<void> {
@@ -168,19 +224,29 @@ class WorkerStageExecutor implements StageExecutor {
     this.#worker.once('exit', (code) => fail(`ended with code ${code}`));
   }
 
+  #take(id: number): PendingStep | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.session.pending.delete(id);
+    return pending;
+  }
+
   #settle(message: Exclude<FromStageWorker, { type: 'ready' | 'load-failed' }>): void {
-    const pending = this.#pending.get(message.id);
-    if (!pending) return;
-    this.#pending.delete(message.id);
-    if (message.type === 'step-end') pending.resolve(message.result);
-    else if (message.type === 'step-failed') pending.reject(AiosError.deserialize(message.error));
-    else {
-      pending.reject(
-        new DataPlaneError(
-          'CANCELLED',
-          `session '${pending.session}' was closed before this step ran.`,
-        ),
-      );
+    if (message.type === 'batch-end') {
+      const rowsOf = ({ id }: StepEnd) => this.#pending.get(id)?.rows ?? 0;
+      const rows = message.ends.reduce((sum, end) => sum + rowsOf(end), 0);
+      this.#tally.batchEnded(message, rows);
+    }
+    for (const end of message.type === 'batch-end' ? message.ends : [message]) {
+      const pending = this.#take(end.id);
+      if (!pending) continue;
+      if ('result' in end) {
+        pending.session.computedTokens += pending.rows;
+        pending.resolve(end.result);
+      } else {
+        pending.session.broken = true;
+        pending.reject(AiosError.deserialize(end.error));
+      }
     }
   }
 
@@ -195,6 +261,7 @@ class WorkerStageExecutor implements StageExecutor {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     this.#sessions.clear();
+    this.#kept.clear();
   }
 
   async #close(): Promise<void> {

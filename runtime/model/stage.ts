@@ -1,7 +1,7 @@
 import type { SamplingParameters } from '../../sdk/sampling.ts';
 
 /**
- * Names and shapes of a stage's ONNX graph. `b` is 1 for now; rows of a batch may have different lengths.
+ * Names and shapes of a stage's ONNX graph. `b` is 1 unless `rows` is; rows of a batch may have different lengths.
  *
  * | tensor | dtype, shape | when |
  * |---|---|---|
@@ -30,7 +30,17 @@ export const stageTensors = {
 /** Bytes left free before every output, so that a frame's header can be written there and nothing is copied. */
 export const outputHeadroomBytes = 512;
 
+/** Positions that one session has in common with another, computed in the same steps. */
+export interface SharedPrefix {
+  readonly session: string;
+  readonly tokens: number;
+}
+
 export interface StageSessionOptions {
+  /** What the session begins with: its first step comes at the position after. */
+  readonly shared?: SharedPrefix;
+  /** Whose it is: tenants take turns with their prompts. @default '' */
+  readonly tenant?: string;
   /** Sampling needs them for the repetition penalty; ignored by stages without the head. */
   readonly promptTokens: readonly number[];
   readonly sampling: SamplingParameters & { readonly seed: number };
@@ -52,6 +62,7 @@ export type StepResult =
       readonly type: 'activations';
       /** `outputHeadroomBytes` free bytes, then float32 [rows, hidden]. */
       readonly buffer: ArrayBuffer;
+      /** Of the batch it was computed in, here and below: that long the step took. */
       readonly computeNs: number;
     }
   | {
@@ -67,20 +78,45 @@ export type StepResult =
 
 /**
  * One stage, loaded: weights, KV cache, sampler. Runs on a worker thread; every method returns at once and never blocks
- * the event loop. Steps run one at a time in the order they were given; sessions interleave between steps.
+ * the event loop. A session's steps are computed in the order they were given; steps of one row of all sessions that wait
+ * are computed together, longer ones alone, in between.
  */
 export interface StageExecutor {
-  /** Takes a free slot. @throws {AiosError} BUSY - none is free; SESSION_EXISTS */
+  /** Takes a free slot. @throws {AiosError} BUSY - none is free; SESSION_EXISTS; SESSION_UNKNOWN - what is shared is not held */
   open(session: string, options: StageSessionOptions): void;
   /** @throws {AiosError} SESSION_UNKNOWN, FRAME_OUT_OF_ORDER, TENSOR_MISMATCH, CONTEXT_LENGTH_EXCEEDED */
   step(request: StepRequest): Promise<StepResult>;
+  /** Positions computed of a session that is open, or that has ended and whose slot nobody needed since; undefined: gone. */
+  heldTokens(session: string, tenant: string): number | undefined;
   /** Frees the slot, after a step that runs. Idempotent. */
   closeSession(session: string): void;
   readonly openSessions: number;
+  readonly counters: StageCounters;
   /** Resident bytes of this process with ONNX Runtime loaded, before its graph and weights were. */
   readonly emptyResidentBytes: number;
   /** Lets a running step end, then frees everything. */
   close(): Promise<void>;
+}
+
+/** What a stage computed, since its start unless it says otherwise. */
+export interface StageCounters {
+  /** Steps of one row that were computed, and the batches they were in. */
+  readonly decodeSteps: number;
+  readonly decodeBatches: number;
+  readonly maxBatchSteps: number;
+  /** Chunks of prompts, one slot at a time. */
+  readonly prefillChunks: number;
+  readonly prefillTokens: number;
+  /** Positions that were copied from another session, not computed. */
+  readonly sharedTokens: number;
+  /** Slots whose keys and values were copied: into the place of a session that ended, or to be neighbours. */
+  readonly kvMoves: number;
+  /** Positions that open sessions hold now, in each layer. */
+  readonly kvTokens: number;
+  /** Outputs copied out of a batch, a row each. */
+  readonly outputCopies: number;
+  /** A batch counts once. */
+  readonly computeNs: number;
 }
 
 export interface StageExecutorOptions {
@@ -88,6 +124,8 @@ export interface StageExecutorOptions {
   readonly graphPath: string;
   readonly stage: import('../../sdk/spec/component.ts').StageSpec;
   readonly threads: number;
+  /** Parts that sessions are decoded in, so that each stage of a chain has one to compute. @default the stages of the model */
+  readonly microBatches?: number;
   /** Whether ONNX Runtime's threads spin while idle. @default false */
   readonly spin?: boolean;
   /** Once, when the thread that computes ended by itself: nothing works any more. Steps that wait were refused already. */

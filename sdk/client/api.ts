@@ -5,6 +5,7 @@ import type { ClusterSpec } from '../spec/cluster.ts';
 import type { ComponentSpec } from '../spec/component.ts';
 import type { PolicySpec } from '../spec/policy.ts';
 import type { VdagSpec } from '../spec/vdag.ts';
+import type { NodeCordon } from './control.ts';
 
 export * from './decision.ts';
 
@@ -45,7 +46,29 @@ export interface ShardCounters {
   /** Tensor payloads that had to be copied because they arrived unaligned. */
   readonly payloadCopies: number;
   readonly maxQueuedFrames: number;
+  /** Now: steps that came and wait for their turn. */
+  readonly queuedSteps: number;
+  /** Slots for keys and values; `openSessions` of them are taken. */
+  readonly maxSessions: number;
+  /** Now: positions whose keys and values are held for open sessions. */
+  readonly kvTokens: number;
+  /** Positions copied from another session that began alike, not computed. */
+  readonly sharedTokens: number;
+  /** Slots copied: into the place of a session that ended, or to be neighbours. */
+  readonly kvMoves: number;
+  /** Steps of one row, and the batches they were computed in: their quotient is the mean batch. */
+  readonly decodeSteps: number;
+  readonly decodeBatches: number;
+  readonly maxBatchSteps: number;
+  /** Chunks of prompts, computed one at a time. */
+  readonly prefillChunks: number;
+  readonly prefillTokens: number;
+  /** Rows copied out of a batch, to be sent on one by one. */
+  readonly outputCopies: number;
+  /** A batch counts once. */
   readonly computeMs: number;
+  /** Sum over steps, from arrival to departure, without computing. */
+  readonly waitMs: number;
 }
 
 export interface InstanceStatus {
@@ -77,6 +100,8 @@ export interface BlockStatus {
   readonly revision: number;
   readonly state: 'pending' | 'starting' | 'running' | 'degraded' | 'deleting';
   readonly clusterId?: string;
+  /** How many it shall have now, between its minInstances and maxInstances. */
+  readonly wantedInstances: number;
   readonly instances: readonly InstanceStatus[];
   /** Why it is not running, for people. */
   readonly reason?: string;
@@ -96,6 +121,8 @@ export interface ClusterStatus {
   readonly spec: ClusterSpec;
   readonly revision: number;
   readonly nodes: readonly NodeSnapshot[];
+  /** Absent where no node is cordoned. */
+  readonly cordons?: readonly NodeCordon[];
 }
 
 export interface SystemStatus {
@@ -157,6 +184,7 @@ export interface InferEvent {
  * | POST /api/pre-checks/{action} | the document, or what names the thing → PreCheckVerdict; nothing is done |
  * | POST /api/clusters/{id}/nodes | node → Created cluster (201) |
  * | DELETE /api/clusters/{id}/nodes/{nodeId} | → Created cluster |
+ * | POST, DELETE /api/clusters/{id}/nodes/{nodeId}/cordon | {reason?} → NodeCordons: whether it takes new instances |
  * | POST /api/blocks/{id}/scale | {instances} → ScaleStatus |
  * | POST /api/blocks/{id}/autoscale | → Decision: its autoscaler asked now |
  * | POST /api/search | SearchRequest, or AIOS's body → SearchResult |

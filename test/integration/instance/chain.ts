@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { connectInstance, type FlowLink, serveInstance } from '../../../runtime/dataplane/index.ts';
 import { createShardHost, type Workload } from '../../../runtime/instance/index.ts';
+import type { StageShape } from '../../../runtime/instance/open-payload.ts';
+import type { StageExecutor } from '../../../runtime/model/stage.ts';
 import type { ShardCounters } from '../../../sdk/client/api.ts';
 import type { Hop } from './driver.ts';
 import { createFakeExecutor, type FakeExecutor, fakeStage } from './fake-executor.ts';
 
-/** Shards in this process, over real sockets, computing with fakes. */
-export interface Chain extends AsyncDisposable {
+/** Shards in this process, over real sockets. */
+export interface Chain<E extends StageExecutor = FakeExecutor> extends AsyncDisposable {
   readonly hops: readonly Hop[];
-  readonly executors: readonly FakeExecutor[];
+  readonly executors: readonly E[];
   readonly hosts: readonly Workload[];
   /** Both ends of every stream between shards, and the shards' ends of those from drivers. */
   readonly links: readonly FlowLink[];
@@ -18,9 +20,16 @@ export interface Chain extends AsyncDisposable {
   cut(index: number): Promise<void>;
 }
 
-export async function startChain(count: number, maxSessions = 8): Promise<Chain> {
+/** Shards that compute with fakes. */
+export function startChain(count: number, maxSessions = 8): Promise<Chain> {
   const stages = Array.from({ length: count }, (_, index) => fakeStage(index, count, maxSessions));
-  const executors = stages.map(createFakeExecutor);
+  return serveChain(stages, stages.map(createFakeExecutor));
+}
+
+export async function serveChain<E extends StageExecutor>(
+  stages: readonly StageShape[],
+  executors: readonly E[],
+): Promise<Chain<E>> {
   const links: FlowLink[] = [];
   const hosts = stages.map((stage, index) =>
     createShardHost({

@@ -20,6 +20,8 @@ export interface OpenOptions {
   readonly deadlineMs?: number;
   readonly promptTokens?: readonly number[];
   readonly logprobs?: number;
+  readonly tenant?: string;
+  readonly sampling?: OpenPayload['sampling'];
 }
 
 /** One session of the test's driver: raw frames, in and out. */
@@ -87,9 +89,10 @@ export async function createDriver(
       };
       return {
         id,
-        open({ deadlineMs = Date.now() + 30_000, promptTokens = [], logprobs } = {}) {
+        open(options = {}) {
+          const { deadlineMs = Date.now() + 30_000, promptTokens = [], logprobs } = options;
           const payload: OpenPayload = {
-            tenant: 'default',
+            tenant: options.tenant ?? 'default',
             driverId,
             route: hops.map(({ instanceId, address, secret }, index) => ({
               instanceId,
@@ -98,7 +101,7 @@ export async function createDriver(
             })),
             deadlineMs,
             promptTokens,
-            sampling: {
+            sampling: options.sampling ?? {
               temperature: 0,
               topK: 0,
               topP: 1,

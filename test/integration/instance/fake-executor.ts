@@ -89,9 +89,15 @@ export function createFakeExecutor(stage: StageShape): FakeExecutor {
       tail = result.catch(() => {});
       return result;
     },
+    // Nothing to share: whoever asks computes it.
+    heldTokens: () => undefined,
     closeSession: (session) => void held.delete(session),
     get openSessions() {
       return held.size;
+    },
+    counters: {
+      ...{ decodeSteps: 0, decodeBatches: 0, maxBatchSteps: 0, prefillChunks: 0, prefillTokens: 0 },
+      ...{ sharedTokens: 0, kvMoves: 0, kvTokens: 0, outputCopies: 0, computeNs: 0 },
     },
     emptyResidentBytes: 1,
     close: async () => void (await tail),

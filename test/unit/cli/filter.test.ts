@@ -22,7 +22,7 @@ const state: SystemStatus = {
       spec: blockSpec.parse({
         ...{ id: 'ocr', componentUri: 'a.b:1-stable', minInstances: 2, maxInstances: 2 },
       }),
-      ...{ revision: 1, state: 'running', clusterId: 'west', instances: [] },
+      ...{ revision: 1, state: 'running', wantedInstances: 2, clusterId: 'west', instances: [] },
     },
   ],
 };

@@ -155,7 +155,14 @@ it('status shows memory above an empty instance beside resident and peak, on a n
     ...{ aboveEmptyBytes: 200 * 2 ** 20, peakResidentBytes: 400 * 2 ** 20 },
   };
   const spec = { id: 'ocr', minInstances: 1, componentUri: 'node.ocr:1.0.0-stable' };
-  const block = { spec, revision: 1, state: 'running', clusterId: 'edge', instances: [instance] };
+  const block = {
+    spec,
+    revision: 1,
+    state: 'running',
+    wantedInstances: spec.minInstances,
+    clusterId: 'edge',
+    instances: [instance],
+  };
   const system = { version: '1', pid: 1, startedAtMs: 0, dataDirectory: 'd', clusters: [] };
   const url = await start({ 'GET /api/status': json({ ...system, blocks: [block], vdags: [] }) });
 
