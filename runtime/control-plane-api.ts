@@ -10,6 +10,7 @@ import type { Inventory, Metrics } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
 import { type Registry, resolveVdag } from './registry/index.ts';
+import type { Cordons } from './scaling/index.ts';
 import type { Store } from './store/index.ts';
 
 export interface ControlPlaneParts {
@@ -17,6 +18,7 @@ export interface ControlPlaneParts {
   readonly artifacts: ArtifactStore;
   readonly policies: PolicyHost;
   readonly inventory: Inventory;
+  readonly cordons: Pick<Cordons, 'of'>;
   readonly metrics: Metrics;
   readonly decisions: DecisionServices;
   readonly placement: Placement;

@@ -256,8 +256,11 @@ export function createChanges(parts: ChangeParts): Changes {
         await blocks.whenGone(tenant, id);
         return;
       }
-      await registry.remove(tenant, kind, id);
-      if (kind !== 'cluster') return;
+      if (kind !== 'cluster') return registry.remove(tenant, kind, id);
+      await registry.remove(tenant, kind, id, [
+        { tenant, kind, id, type: 'delete' },
+        { tenant, kind: 'cordon', id, type: 'delete' },
+      ]);
       inventory.removeCluster(tenant, id);
       placement.ledgerOf(tenant).removeCluster(id);
     },

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Decision, PlacementPreview } from '../sdk/client/api.ts';
 import { resolveResources } from '../sdk/spec/index.ts';
 import {
@@ -16,7 +17,7 @@ interface DryRunParts {
   readonly placement: Placement;
   readonly registry: Registry;
   readonly blocks: BlockManager;
-  readonly controls: Pick<Controls, 'expand'>;
+  readonly controls: Pick<Controls, 'expand' | 'wouldAdmit'>;
 }
 
 export interface DryRuns {
@@ -31,7 +32,20 @@ export function createDryRuns(parts: DryRunParts): DryRuns {
   /** What placing it would ask, or the refusal of one that cannot run anywhere. */
   async function requestOf(tenant: string, raw: unknown): Promise<PlacementRequest | Decision> {
     const document = await controls.expand(tenant, 'block', raw);
-    const { spec } = await registry.read(tenant, 'block', document);
+    const { spec: written } = await registry.read(tenant, 'block', document);
+    const verdict = await controls.wouldAdmit(tenant, written);
+    if (!verdict.allowed) {
+      const { policyUri, level, reason } = verdict;
+      return {
+        ...{ id: `decision-${randomUUID()}`, tenant, blockId: written.id, reason: 'dry-run' },
+        ...{ outcome: 'refused', candidates: [], evaluations: [], atMs: Date.now(), durationMs: 0 },
+        message: `block '${written.id}' is refused by the ${level}'s pre-check '${policyUri}': ${reason.replace(/\.$/, '')}.`,
+      };
+    }
+    const { spec } =
+      verdict.input === undefined
+        ? { spec: written }
+        : await registry.read(tenant, 'block', verdict.input);
     const component = await registry.require(tenant, 'component', spec.componentUri);
     const fault = whyNotRunnable(component.value);
     if (fault) return refuseUnrunnable(tenant, spec, fault, inventory.clusters(tenant));

@@ -10,6 +10,7 @@ import type { Inventory } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
 import type { Registry } from './registry/index.ts';
+import type { Cordons } from './scaling/index.ts';
 import type { StoredDocument } from './store/index.ts';
 
 /** A policy as it is listed: an uploaded one with its document. */
@@ -37,6 +38,7 @@ export function createViews(parts: {
   readonly registry: Registry;
   readonly policies: PolicyHost;
   readonly inventory: Inventory;
+  readonly cordons: Pick<Cordons, 'of'>;
   readonly placement: Placement;
   readonly blocks: BlockManager;
 }): Views {
@@ -48,7 +50,11 @@ export function createViews(parts: {
     revision,
   }: StoredDocument<ResourceSpecs['cluster']>): ClusterStatus {
     const view = inventory.cluster(tenant, spec.id);
-    return { spec, revision, nodes: view ? placement.snapshot(tenant, view).nodes : [] };
+    const cordons = parts.cordons.of(tenant, spec.id);
+    return {
+      ...{ spec, revision, nodes: view ? placement.snapshot(tenant, view).nodes : [] },
+      ...(cordons.length > 0 ? { cordons } : {}),
+    };
   }
 
   /** Blocks of a vDAG and of those nested in it that have no ready instance. */

@@ -10,9 +10,10 @@ import type {
 import type { Json } from '../sdk/packet.ts';
 import type { NetworkSpec } from '../sdk/spec/network.ts';
 import type { Jobs } from './policy-job/index.ts';
+import type { CordonCommands } from './scaling/index.ts';
 
 /** What policies decide beside placement, as the gateway calls it. Documents are raw. */
-export interface ControlServices {
+export interface ControlServices extends CordonCommands {
   network(tenant: string): NetworkSpec;
   /** Replaces the network document. @throws {SpecError} SPEC_INVALID */
   putNetwork(tenant: string, document: unknown): Promise<NetworkSpec>;

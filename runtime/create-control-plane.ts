@@ -21,6 +21,7 @@ import { createPlacement } from './placement/index.ts';
 import { createPolicyHost } from './policy/index.ts';
 import { openJobs } from './policy-job/index.ts';
 import { createRegistry, createSerial } from './registry/index.ts';
+import { openCordons } from './scaling/index.ts';
 import { createSqliteStore } from './store/index.ts';
 
 /** What was opened, so that it can be closed in the opposite order: at the end, or when a later part does not open. */
@@ -173,6 +174,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         placement.ledgerOf(tenant).setCluster(value);
       }
     }
+    const cordons = opened.add(await openCordons({ store, inventory, exclusive, log }));
     const metrics = opened.add(
       createMetrics({
         ...{ inventory, log, snapshot: placement.snapshot },
@@ -215,7 +217,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     controls = opened.add(
       createControls({
         ...{ store, registry, inventory, metrics, placement, blocks, policies, decisions },
-        ...{ book, admission, exclusive, jobs, log },
+        ...{ cordons, book, admission, exclusive, jobs, log },
       }),
     );
     await inventory.measure();
@@ -225,6 +227,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       artifacts,
       policies,
       inventory,
+      cordons,
       metrics,
       decisions: decisionServices,
       placement,

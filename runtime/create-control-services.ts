@@ -17,7 +17,7 @@ import type { ControlServices } from './control-services.ts';
 import { callFunction, createManagement, type ManagementParts } from './management/index.ts';
 import type { Jobs } from './policy-job/index.ts';
 import type { Registry } from './registry/index.ts';
-import type { Scaling, ScalingParts } from './scaling/index.ts';
+import type { CordonCommands, Scaling, ScalingParts } from './scaling/index.ts';
 import { allocate, type SearchParts, search } from './search/index.ts';
 
 export interface ControlServiceParts {
@@ -28,6 +28,7 @@ export interface ControlServiceParts {
   readonly changes: Pick<Changes, 'storeCluster'>;
   readonly scaling: Pick<Scaling, 'autoscale'>;
   readonly scale: ScalingParts['scale'];
+  readonly cordoning: CordonCommands;
   readonly searching: SearchParts;
   readonly managing: Omit<ManagementParts, 'admit'>;
   readonly jobs: Jobs;
@@ -182,6 +183,7 @@ export function createControlServices(parts: ControlServiceParts): ControlServic
     admitManagement,
     addNode,
     removeNode,
+    ...parts.cordoning,
     scale(tenant, blockId, document) {
       const schema = z.strictObject({ instances: z.number() });
       const { instances } = parseAs('a scale request', schema, document);

@@ -1,3 +1,5 @@
+import type { PreCheckVerdict } from '../sdk/client/control.ts';
+import type { BlockSpec } from '../sdk/spec/block.ts';
 import {
   type Admission,
   createRequests,
@@ -16,13 +18,19 @@ import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
 import type { Jobs } from './policy-job/index.ts';
 import type { Registry } from './registry/index.ts';
-import { createScaleBlock, createScaling } from './scaling/index.ts';
+import {
+  type Cordons,
+  createCordonCommands,
+  createScaleBlock,
+  createScaling,
+} from './scaling/index.ts';
 import type { Store } from './store/index.ts';
 
 export interface ControlParts {
   readonly store: Store;
   readonly registry: Registry;
   readonly inventory: Inventory;
+  readonly cordons: Cordons;
   readonly metrics: Metrics;
   readonly placement: Placement;
   readonly blocks: BlockManager;
@@ -42,13 +50,15 @@ export interface Controls {
   readonly services: ControlServices;
   readonly expand: ExpandTemplate;
   readonly onFailure: OnFailure;
+  /** What the pre-checks would say of a new block. Where nobody is asked, it is allowed. */
+  readonly wouldAdmit: (tenant: string, block: BlockSpec) => Promise<PreCheckVerdict>;
   close(): Promise<void>;
 }
 
 export function createControls(parts: ControlParts): Controls {
   const { store, registry, inventory, metrics, placement, blocks, policies, decisions, book } =
     parts;
-  const { admission, exclusive, jobs, log } = parts;
+  const { admission, cordons, exclusive, jobs, log } = parts;
   const snapshot = (tenant: string, clusterId: string) => {
     const view = inventory.cluster(tenant, clusterId);
     return view && placement.snapshot(tenant, view);
@@ -60,7 +70,7 @@ export function createControls(parts: ControlParts): Controls {
   };
   const requests = createRequests(blocks);
   const expand = createTemplates({ ...asking, templates: (tenant) => book.get(tenant).templates });
-  const { list } = createViews({ registry, policies, inventory, placement, blocks });
+  const { list } = createViews({ registry, policies, inventory, cordons, placement, blocks });
   const searching = { list, policies, metrics, inventory, snapshot, decisions };
   const assigning = {
     ...searching,
@@ -71,16 +81,19 @@ export function createControls(parts: ControlParts): Controls {
   });
   const scale = createScaleBlock({ store, documents: registry, admission, requests, exclusive });
   const scaling = createScaling({
-    ...{ blocks, policies, metrics, inventory, snapshot, decisions, scale, log },
+    ...{ blocks, policies, metrics, inventory, cordons, snapshot, decisions, scale, log },
     network: (tenant) => book.get(tenant).policies,
   });
   return {
     changes,
     expand,
     onFailure: scaling.onFailure,
+    wouldAdmit: (tenant, block) =>
+      admission.check({ ...requests.block(tenant, 'add_block', block.id, block), clusterIds: [] }),
     services: createControlServices({
       ...{ book, registry, admission, requests, changes, scaling, scale, searching },
       jobs,
+      cordoning: createCordonCommands({ documents: registry, admission, requests, cordons }),
       managing: {
         ...{ policies, registry, inventory, metrics, decisions },
         watched: (tenant, blockId) => blocks.watched(tenant, blockId),

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { chat } from './chat.ts';
+import { cordon, uncordon } from './cordon.ts';
 import { createBlock } from './create-block.ts';
 import { createCluster } from './create-cluster.ts';
 import { createComponent } from './create-component.ts';
@@ -72,6 +73,8 @@ export const commands: readonly Command[] = [
   estimate,
   addNode,
   removeNode,
+  cordon,
+  uncordon,
   networkGet,
   networkSet,
   networkUnset,

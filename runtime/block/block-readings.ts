@@ -17,6 +17,16 @@ async function usageOf(
   }
 }
 
+/** @returns requests that wait inside the instance; undefined where it does not say: only shards do */
+export function queuedIn({
+  selfStatus,
+  outstanding,
+}: Pick<Instance, 'selfStatus' | 'outstanding'>): number | undefined {
+  const { queuedSteps } = selfStatus?.counters ?? {};
+  // A long prompt waits as several steps, and is one request.
+  return queuedSteps === undefined ? undefined : Math.min(queuedSteps, outstanding);
+}
+
 async function instanceReading(
   instance: Instance,
   ready: boolean,
@@ -24,6 +34,7 @@ async function instanceReading(
 ): Promise<InstanceReading> {
   const { clusterId, nodeId, planned } = instance.document;
   const usage = await usageOf(instance, backendOf);
+  const queuedRequests = queuedIn(instance);
   return {
     instanceId: instance.id,
     clusterId,
@@ -32,6 +43,7 @@ async function instanceReading(
     promised: { memoryBytes: planned.memoryBytes, cpuCores: planned.cpuCores },
     gpus: planned.gpus.map(({ index }) => index),
     outstandingRequests: instance.outstanding,
+    ...(queuedRequests === undefined ? {} : { queuedRequests }),
     ...(usage ? { cpuSeconds: usage.cpuSeconds, residentBytes: usage.residentBytes } : {}),
   };
 }

@@ -6,10 +6,11 @@ import { Alarm } from './alarm.ts';
 import { type Declared, readDeclared } from './declared.ts';
 import { Failures } from './failures.ts';
 import { forgetBlock } from './forget-block.ts';
+import { endFailed, moveFailed } from './heal.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceDocument } from './instance-document.ts';
 import { InstanceSet, stopGraceMs } from './instance-set.ts';
-import { moveInstances } from './move-instances.ts';
+import { type Moving, moveInstances } from './move-instances.ts';
 import { Orders } from './orders.ts';
 import {
   bootOf,
@@ -189,11 +190,13 @@ export class BlockReconciler {
       return;
     }
     await retireSuperfluous(this.#set, this.#settled, declared, workload);
-    await moveInstances({
+    const moving: Moving = {
       ...{ set: this.#set, orders: this.#orders, decisions: this.#context.decisions },
       find: (what) => this.#find(what, declared, workload),
       start: (outcome) => this.#start(outcome, workload),
-    });
+    };
+    await moveInstances(moving);
+    await moveFailed({ ...moving, failures: this.#failures, alarm: this.#alarm });
     const missing = wanted - this.#settled.length;
     if (missing <= 0) {
       this.#pendingReason = undefined;
@@ -222,17 +225,14 @@ export class BlockReconciler {
     await this.#set.retire(evicted);
   }
 
-  /** Ends instances that failed, gives back what they held, and decides when to try again. */
+  /** Decides about instances that failed, and when their places are filled again. */
   async #replaceFailed(): Promise<void> {
-    const failed = await this.#set.endFailed(this.#orders.successors);
-    if (failed.length === 0) return;
-    for (const { lastError } of failed) {
-      this.#context.log(`block '${this.blockId}': ${lastError ?? 'an instance failed'}`);
-    }
-    await this.#failures.add(failed, (count) =>
-      this.#context.onFailure?.(this.tenant, failed[0], count),
-    );
-    this.#reason = 'heal';
+    const missed = await endFailed({
+      ...{ set: this.#set, orders: this.#orders, failures: this.#failures },
+      ask: (failed, inARow) => this.#context.onFailure?.(this.tenant, failed, inARow),
+      log: (line) => this.#context.log(`block '${this.blockId}': ${line}`),
+    });
+    if (missed) this.#reason = 'heal';
   }
 
   async #depart(): Promise<void> {
@@ -244,13 +244,13 @@ export class BlockReconciler {
 
   async #find(
     what: Pick<PlacingRequest, 'count' | 'restarts' | 'reason' | 'reassigned'>,
-    { spec, policies, resources }: Declared,
+    { spec, policies, resources, scale }: Declared,
     { hash, workload: { type } }: Workload,
   ): Promise<PlacingOutcome> {
     this.#triedAt = performance.now();
     this.#placing = true;
     return placeInstances(this.#context, {
-      ...{ ...what, tenant: this.tenant, spec, policies, resources },
+      ...{ ...what, tenant: this.tenant, spec, policies, resources, prefer: scale?.prefer },
       present: this.instances.map(({ document }) => document),
       ...{ workloadHash: hash, workload: type, isClosed: () => this.#closed },
     }).finally(() => {

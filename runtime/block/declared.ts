@@ -30,6 +30,8 @@ export interface BlockScale {
   readonly instances: number;
   readonly by: ScaleStatus['by'];
   readonly remove?: readonly string[];
+  /** Nodes that new ones go to if they can. */
+  readonly prefer?: readonly string[];
 }
 
 /** The document's limits hold whatever was asked for: they may have changed since. */

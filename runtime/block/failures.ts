@@ -6,6 +6,8 @@ import type { Instance } from './instance.ts';
 export class Failures {
   /** Of the last one, for people. */
   message: string | undefined;
+  /** Failed instances that keep their places until others have theirs elsewhere, with why. */
+  readonly leaving = new Map<string, string>();
   readonly #vacated: number[] = [];
   #inARow = 0;
   #notBefore = 0;
@@ -33,14 +35,19 @@ export class Failures {
     failed: readonly Pick<Instance, 'document' | 'lastError' | 'readyForMs'>[],
     order: (inARow: number) => Promise<HealOrder | undefined> | undefined,
   ): Promise<void> {
-    for (const { document, lastError } of failed) {
-      this.message = lastError;
-      this.#vacated.push(document.restarts + 1);
-    }
+    for (const { lastError } of failed) this.message = lastError;
     const wasHealthy = failed.some(({ readyForMs }) => readyForMs >= healthyAfterMs);
     this.#inARow = wasHealthy ? 1 : this.#inARow + 1;
     const ordered = await order(this.#inARow);
     this.#notBefore = performance.now() + (ordered?.waitMs ?? backoffMs(this.#inARow));
     this.message = ordered?.message ?? this.message;
+    const { elsewhere } = ordered ?? {};
+    if (elsewhere === undefined) this.vacate(failed);
+    else for (const { document } of failed) this.leaving.set(document.id, elsewhere);
+  }
+
+  /** Their places are to be filled again, wherever. */
+  vacate(instances: readonly Pick<Instance, 'document'>[]): void {
+    this.#vacated.push(...instances.map(({ document }) => document.restarts + 1));
   }
 }

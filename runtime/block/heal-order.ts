@@ -4,6 +4,8 @@ import type { Instance } from './instance.ts';
 export interface HealOrder {
   /** Infinite: not before the block's document changes. */
   readonly waitMs: number;
+  /** Why it is to be on another node than where it failed; as long as it is not, it keeps its place. */
+  readonly elsewhere?: string;
   /** Shown as the block's reason. */
   readonly message?: string;
 }

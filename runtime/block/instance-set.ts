@@ -3,7 +3,7 @@ import { type InstanceDocument, instanceKey, rememberProcess } from './instance-
 import type { PlacingContext } from './place-instances.ts';
 
 export const stopGraceMs = 5000;
-const failedGraceMs = 2000;
+export const failedGraceMs = 2000;
 const drainMs = 10_000;
 
 export interface InstanceSetOptions {
@@ -55,18 +55,6 @@ export class InstanceSet {
   async retire(instances: readonly Instance[]): Promise<void> {
     await Promise.all(instances.map((instance) => instance.drain(drainMs)));
     await this.end(instances, stopGraceMs);
-  }
-
-  /**
-   * Ends those that failed.
-   *
-   * @param successors - each was to take another's place, which is still there
-   * @returns those whose place is missed
-   */
-  async endFailed(successors: ReadonlyMap<string, string>): Promise<readonly Instance[]> {
-    const failed = this.all.filter(({ state }) => state === 'failed');
-    await this.end(failed, failedGraceMs);
-    return failed.filter(({ id }) => !successors.has(id));
   }
 
   /** Process first, then document, then promise: at no time does a process run that nobody accounts for. */

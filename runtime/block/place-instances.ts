@@ -40,6 +40,8 @@ export interface PlacingRequest {
   readonly restarts: readonly number[];
   readonly reason: Decision['reason'];
   readonly reassigned?: PlacementRequest['reassigned'];
+  /** Nodes to be on, where others would do as well. */
+  readonly prefer?: readonly string[] | undefined;
   readonly workloadHash: string;
   readonly workload: WorkloadType;
   readonly isClosed: () => boolean;
@@ -82,6 +84,17 @@ async function keepPromise(
   }
 }
 
+/** The block's own rules, and the nodes that whoever scaled it would have. */
+function placementOf({ placement }: BlockSpec, prefer: readonly string[] = []) {
+  if (prefer.length === 0) return placement ? { placement } : {};
+  const filter = { nodeQuery: { variable: 'id', operator: 'IN', value: [...prefer] } };
+  const { nodeAffinity, ...rest } = placement ?? {
+    ...{ affinity: [], antiAffinity: [], tolerations: [] },
+  };
+  const preferred = [...(nodeAffinity?.preferred ?? []), { weight: 1, filter }];
+  return { placement: { ...rest, nodeAffinity: { ...nodeAffinity, preferred } } };
+}
+
 /** The documents of what is to be started now; without them the decision says why there is no place. */
 export interface PlacingOutcome {
   readonly decision: Decision;
@@ -111,7 +124,7 @@ export async function placeInstances(
       instances: present.map(({ id, clusterId, nodeId }) => ({ id, clusterId, nodeId })),
       ...(request.resources ? { resources: request.resources } : {}),
       ...(spec.priority === undefined ? {} : { priority: spec.priority }),
-      ...(spec.placement ? { placement: spec.placement } : {}),
+      ...placementOf(spec, request.prefer),
     },
     policies: request.policies,
     instances: count,

@@ -4,6 +4,7 @@ import { useSiteOf, type WatchedBlock, wantedInstances } from '../block/index.ts
 import type { NewDecision } from '../decision/index.ts';
 import { chosen } from './chosen.ts';
 import { defaultsOf, type ScalingParts } from './parts.ts';
+import { preferredNodes } from './preferred-nodes.ts';
 
 type Draft = Pick<NewDecision, 'outcome' | 'message'> & Partial<NewDecision>;
 
@@ -58,12 +59,14 @@ export async function autoscale(parts: ScalingParts, block: WatchedBlock): Promi
       const message = `${wanted} stay${limited}, by ${by}: ${output.reason}`;
       return decided({ evaluations, outcome: 'held', message, details });
     }
+    const prefer = preferredNodes(output.assignments, cluster);
     await parts.scale({
-      ...{ tenant, blockId: view.id, instances: clamped, by: 'autoscaler' },
+      ...{ tenant, blockId: view.id, instances: clamped, by: 'autoscaler', prefer },
       ...(output.remove ? { remove: output.remove } : {}),
     });
     const message = `${wanted} → ${clamped} instances${limited}, by ${by}: ${output.reason}`;
-    return decided({ evaluations, outcome: 'changed', message, details });
+    const told = prefer.length > 0 ? { ...details, prefer } : details;
+    return decided({ evaluations, outcome: 'changed', message, details: told });
   } catch (fault) {
     const { message, details } = AiosError.from(fault);
     const evaluation = details.evaluation as PolicyEvaluation | undefined;

@@ -31,7 +31,7 @@ export function createScaling(
     readonly clock?: () => number;
   },
 ): Scaling {
-  const { blocks, inventory, metrics, decisions, log } = parts;
+  const { blocks, inventory, cordons, metrics, decisions, log } = parts;
   const clock = parts.clock ?? (() => performance.now());
   const due = new Map<string, Due>();
   const novelty = createNovelty();
@@ -42,7 +42,14 @@ export function createScaling(
     if (decision && novelty.isNew(decision)) decisions.record(decision);
   }
 
-  /** One at a time of each. What a cluster's checker said is not kept over a restart: it is asked at once. */
+  function follow(what: string, task: () => Promise<void>): void {
+    const run = task()
+      .catch((error: unknown) => log(`${what}: ${AiosError.from(error).message}`))
+      .finally(() => running.delete(run));
+    running.add(run);
+  }
+
+  /** One at a time of each. After a restart a cluster's checker is asked at once: what it said before may be long ago. */
   function start(key: string, everyMs: number, task: () => Promise<void>, firstMs = everyMs): void {
     const now = clock();
     const known = due.get(key);
@@ -53,13 +60,11 @@ export function createScaling(
     if (entry.running || now < entry.nextAt) return;
     entry.nextAt = now + everyMs;
     entry.running = true;
-    const run = task()
-      .catch((error: unknown) => log(`${key}: ${AiosError.from(error).message}`))
-      .finally(() => {
+    follow(key, () =>
+      task().finally(() => {
         entry.running = false;
-        running.delete(run);
-      });
-    running.add(run);
+      }),
+    );
   }
 
   function startBlock(block: WatchedBlock, seen: Set<string>): void {
@@ -90,7 +95,10 @@ export function createScaling(
       for (const { spec } of inventory.clusters(tenant)) {
         const choice = chosen('stabilityChecker', spec.policies, parts.network(tenant));
         if (!choice) {
-          if (inventory.cordoned(tenant, spec.id).length > 0) inventory.cordon(tenant, spec.id, []);
+          // Nobody is left who would lift what a checker said.
+          if (cordons.of(tenant, spec.id).some(({ by }) => by !== 'operator')) {
+            follow(`cluster/${spec.id}`, () => cordons.said(tenant, spec.id, []));
+          }
           continue;
         }
         const key = JSON.stringify(['stabilityChecker', tenant, `cluster/${spec.id}`]);

@@ -70,5 +70,7 @@ export function orderOf(actions: Actions): HealOrder | undefined {
   }
   const healing = actions.filter(({ type }) => heals.has(type));
   if (healing.length === 0) return undefined;
-  return { waitMs: Math.max(...healing.map(({ afterMs }) => afterMs)) };
+  const waitMs = Math.max(...healing.map(({ afterMs }) => afterMs));
+  const move = healing.find(({ type }) => type === 'reassign');
+  return move ? { waitMs, elsewhere: move.message ?? 'it failed there' } : { waitMs };
 }

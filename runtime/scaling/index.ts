@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { type CordonCommands, createCordonCommands } from './cordon-commands.ts';
+export { type Cordons, openCordons } from './cordons.ts';
 export { createScaling, type Scaling } from './create-scaling.ts';
 export type { ScaleWish, ScalingParts } from './parts.ts';
 export { createScaleBlock } from './scale-block.ts';

@@ -5,6 +5,7 @@ import type { BlockManager } from '../block/index.ts';
 import type { DecisionLog } from '../decision/index.ts';
 import type { Inventory, Metrics } from '../metrics/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
+import type { Cordons } from './cordons.ts';
 
 type Policies = Readonly<Record<string, PolicyReference>>;
 
@@ -16,6 +17,8 @@ export interface ScaleWish {
   readonly by: ScaleStatus['by'];
   /** Which go first. */
   readonly remove?: readonly string[];
+  /** Nodes that new ones go to if they can. */
+  readonly prefer?: readonly string[];
 }
 
 export interface ScalingParts {
@@ -23,10 +26,8 @@ export interface ScalingParts {
   /** Knows the defaults of clusters and network. */
   readonly policies: Pick<PolicyHost, 'evaluate'>;
   readonly metrics: Pick<Metrics, 'block' | 'collect'>;
-  readonly inventory: Pick<
-    Inventory,
-    'tenants' | 'clusters' | 'cluster' | 'cordon' | 'cordoned' | 'revision'
-  >;
+  readonly inventory: Pick<Inventory, 'tenants' | 'clusters' | 'cluster' | 'revision'>;
+  readonly cordons: Pick<Cordons, 'of' | 'said'>;
   readonly snapshot: (tenant: string, clusterId: string) => ClusterSnapshot | undefined;
   readonly network: (tenant: string) => Policies;
   readonly decisions: Pick<DecisionLog, 'record'>;

@@ -63,7 +63,12 @@ export function createScaleBlock(parts: ScaleBlockParts) {
     return parts.exclusive(async () => {
       // It may have been deleted while policies were asked.
       await limits(tenant, blockId);
-      const value: BlockScale = { instances, by, ...(wish.remove ? { remove: wish.remove } : {}) };
+      const { remove, prefer = [] } = wish;
+      const value: BlockScale = {
+        ...{ instances, by },
+        ...(remove ? { remove } : {}),
+        ...(prefer.length > 0 ? { prefer } : {}),
+      };
       await store.commit([{ tenant, kind: 'block-scale', id: blockId, type: 'put', value }]);
       return { blockId, instances, minInstances, maxInstances, by };
     });

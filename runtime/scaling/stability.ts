@@ -86,17 +86,21 @@ export async function checkCluster(
   tenant: string,
   clusterId: string,
 ): Promise<NewDecision | undefined> {
-  const { inventory } = parts;
+  const { inventory, cordons } = parts;
   const view = inventory.cluster(tenant, clusterId);
   const seen = parts.snapshot(tenant, clusterId);
   const choice = view && chosen('stabilityChecker', view.spec.policies, parts.network(tenant));
   if (!choice || !seen) {
-    inventory.cordon(tenant, clusterId, []);
+    await cordons.said(tenant, clusterId, []);
     return undefined;
   }
-  const before = new Set(inventory.cordoned(tenant, clusterId));
-  // It is asked how a node is, not what it said of it before.
-  const nodes = seen.nodes.map((node) => (before.has(node.id) ? { ...node, healthy: true } : node));
+  const all = cordons.of(tenant, clusterId);
+  const cordoned = new Set(all.map(({ nodeId }) => nodeId));
+  const before = new Set(all.flatMap(({ by, nodeId }) => (by === 'operator' ? [] : [nodeId])));
+  // It is asked how a node is, not what was said of it before.
+  const nodes = seen.nodes.map((node) =>
+    cordoned.has(node.id) ? { ...node, healthy: true } : node,
+  );
   const { output, evaluation } = await parts.policies.evaluate({
     ...{ tenant, hook: 'stabilityChecker' as const, action: 'cluster' as const },
     ...(choice.reference ? { reference: choice.reference } : {}),
@@ -110,10 +114,11 @@ export async function checkCluster(
     ...{ outcome, message, evaluations: [evaluation], details: { cordon: output.cordon } },
   });
   if (evaluation.error) return decided('failed', evaluation.error.message);
-  inventory.cordon(tenant, clusterId, output.cordon);
-  const same = output.cordon.length === before.size && output.cordon.every((id) => before.has(id));
+  await cordons.said(tenant, clusterId, output.cordon, output.reason);
+  const named = new Set(output.cordon);
+  const same = named.size === before.size && [...named].every((id) => before.has(id));
   const why = output.reason ? `: ${output.reason}` : '';
   if (same) return decided('held', `${by}: ${output.stable ? 'stable' : 'not stable'}${why}`);
-  const named = output.cordon.length > 0 ? output.cordon.join(', ') : 'no node';
-  return decided('changed', `${by} cordons ${named}${why}`);
+  const which = named.size > 0 ? [...named].join(', ') : 'no node';
+  return decided('changed', `${by} cordons ${which}${why}`);
 }

@@ -7,6 +7,8 @@ export const documentKinds = [
   'vdag',
   'policy',
   'cluster',
+  /** Nodes of the cluster of that id that take no new instances. */
+  'cordon',
   /** One a tenant: default policies, pre-checks, templates. */
   'network',
   /** How many instances were asked for of the block of that id. */

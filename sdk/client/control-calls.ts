@@ -7,6 +7,7 @@ import type {
   FunctionCallResult,
   NetworkPatch,
   NetworkSpec,
+  NodeCordons,
   PolicyCommandRequest,
   PolicyCommandResult,
   PolicyJob,
@@ -32,6 +33,9 @@ export interface ControlCalls {
   preCheck(action: string, document: unknown): Promise<PreCheckVerdict>;
   addNode(clusterId: string, node: unknown): Promise<CreatedCluster>;
   removeNode(clusterId: string, nodeId: string): Promise<CreatedCluster>;
+  /** The node takes no new instances; those it has stay. */
+  cordon(clusterId: string, nodeId: string, reason?: string): Promise<NodeCordons>;
+  uncordon(clusterId: string, nodeId: string): Promise<NodeCordons>;
   /** Within the block's minInstances and maxInstances. */
   scale(blockId: string, instances: number): Promise<ScaleStatus>;
   /** Asks the block's autoscaler now. */
@@ -45,7 +49,7 @@ export interface ControlCalls {
   callFunction(request: FunctionCallRequest): Promise<FunctionCallResult>;
   /** Lets a policy of hook `function` run once, on its own. Takes AIOS's bodies too. */
   submitJob(request: PolicyJobRequest | Json): Promise<PolicyJob>;
-  /** Newest first. */
+  /** Newest first, without outputs and logs. */
   jobs(): Promise<readonly PolicyJob[]>;
   job(id: string): Promise<PolicyJob>;
   /** One that ended is forgotten. */
@@ -59,6 +63,7 @@ export function createControlCalls(http: Http): ControlCalls {
   const jobs = `${apiPrefix}/policy-jobs`;
   const block = (id: string): string => `${apiPrefix}/blocks/${segment(id)}`;
   const nodes = (id: string): string => `${apiPrefix}/clusters/${segment(id)}/nodes`;
+  const cordon = (id: string, nodeId: string): string => `${nodes(id)}/${segment(nodeId)}/cordon`;
   return {
     network: () => http.json(network),
     putNetwork: (document) => http.json(network, { method: 'PUT', json: document }),
@@ -68,6 +73,9 @@ export function createControlCalls(http: Http): ControlCalls {
     addNode: (clusterId, node) => http.json(nodes(clusterId), { json: node }),
     removeNode: (clusterId, nodeId) =>
       http.json(`${nodes(clusterId)}/${segment(nodeId)}`, { method: 'DELETE' }),
+    cordon: (clusterId, nodeId, reason) =>
+      http.json(cordon(clusterId, nodeId), { json: reason === undefined ? {} : { reason } }),
+    uncordon: (clusterId, nodeId) => http.json(cordon(clusterId, nodeId), { method: 'DELETE' }),
     scale: (blockId, instances) => http.json(`${block(blockId)}/scale`, { json: { instances } }),
     autoscale: (blockId) => http.json(`${block(blockId)}/autoscale`, { method: 'POST' }),
     search: (request) => http.json(`${apiPrefix}/search`, { json: request }),

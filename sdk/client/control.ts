@@ -23,6 +23,20 @@ export type PreCheckVerdict = {
     }
 );
 
+/** A node that takes no new instances. */
+export interface NodeCordon {
+  readonly nodeId: string;
+  /** A person's stays until a person lifts it; a policy's until the policy says otherwise. */
+  readonly by: 'operator' | 'stabilityChecker';
+  readonly reason?: string;
+  readonly sinceMs: number;
+}
+
+export interface NodeCordons {
+  readonly clusterId: string;
+  readonly cordons: readonly NodeCordon[];
+}
+
 /** How many instances of a block are wanted now. */
 export interface ScaleStatus {
   readonly blockId: string;

@@ -121,7 +121,7 @@ export const blockOutputs = {
         reason,
         /** Which go first, when fewer are wanted; absent: the least used. */
         remove: z.array(z.string()).optional(),
-        /** Where new ones go, when more are wanted; absent: the resource allocator says. */
+        /** Nodes that new ones go to if they can; the resource allocator says which, and chooses the devices. */
         assignments: z.array(assignment).optional(),
       }),
     ]),

@@ -32,6 +32,15 @@ export function controlRoutes({ controlPlane }: GatewayServices): Hono<GatewayEn
     const { id, nodeId } = c.req.param();
     return c.json(await services().removeNode(c.var.facts.tenant, id, nodeId));
   });
+  routes.post('/clusters/:id/nodes/:nodeId/cordon', async (c) => {
+    const { id, nodeId } = c.req.param();
+    const document = await readJsonBody(c.req.raw);
+    return c.json(await services().cordon(c.var.facts.tenant, id, nodeId, document));
+  });
+  routes.delete('/clusters/:id/nodes/:nodeId/cordon', async (c) => {
+    const { id, nodeId } = c.req.param();
+    return c.json(await services().uncordon(c.var.facts.tenant, id, nodeId));
+  });
   routes.post('/blocks/:id/scale', async (c) => {
     const document = await readJsonBody(c.req.raw);
     return c.json(await services().scale(c.var.facts.tenant, c.req.param('id'), document));

@@ -47,6 +47,10 @@ test('the network is set, shown, asked without doing, enforced and unset from th
     code: 5,
     out: expect.stringMatching(/refused by the network's told-check:1\.0\.0-stable: not today/),
   });
+  // A dry run says what would happen, pre-checks and all.
+  expect(await aios('create-block - --dry-run', box)).toMatchObject({
+    ...{ code: 5, out: expect.stringMatching(/refused by the network's pre-check.*not today/) },
+  });
   const refused = await aios('create-block -', box);
   expect(refused).toMatchObject({ code: 5, err: expect.stringContaining('not today') });
   const answer = await fetch(`${gateway.url}/api/blocks`, {

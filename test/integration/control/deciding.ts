@@ -39,11 +39,17 @@ export function obedientPolicies(asked: Asked[]) {
       ...meta,
       hook: 'autoscaler',
       name: 'told-scaler',
-      parameters: z.strictObject({ instances: z.number() }),
+      parameters: z.strictObject({
+        instances: z.number(),
+        assignments: z
+          .array(z.object({ nodeId: z.string(), gpus: z.array(z.number()).default([]) }))
+          .optional(),
+      }),
       settings: z.object({ intervalSeconds: z.number().default(30) }),
       evaluate(input, { parameters }) {
         note('autoscaler', input);
-        return { instances: parameters.instances, reason: 'told so' };
+        const { instances, assignments } = parameters;
+        return { instances, reason: 'told so', ...(assignments ? { assignments } : {}) };
       },
     }),
     definePolicy({
@@ -79,10 +85,11 @@ export function obedientPolicies(asked: Asked[]) {
       ...meta,
       hook: 'failurePolicy',
       name: 'told-end',
-      evaluate(input) {
+      parameters: z.strictObject({ first: z.enum(['retry', 'reassign']).default('retry') }),
+      evaluate(input, { parameters }) {
         note('failurePolicy', input);
         return input.failure.count < 2
-          ? { actions: [{ type: 'retry' as const, afterMs: 1 }] }
+          ? { actions: [{ type: parameters.first, afterMs: 1 }] }
           : { actions: [{ type: 'give-up' as const, message: 'enough' }] };
       },
     }),

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { builtinPolicies } from '../../../policies/index.ts';
 import { definePolicy } from '../../../sdk/policy.ts';
+import { obedientPolicies, told } from './deciding.ts';
 import { block, node, Plane, tenant } from './plane.ts';
 
 const plane = new Plane();
@@ -139,5 +140,66 @@ describe('an instance that is to be elsewhere', () => {
 
     const { state, instances } = await statusOf('echo');
     expect([state, instances[0]?.id]).toEqual(['running', before?.id]);
+  });
+});
+
+describe('an instance that failed and is to be elsewhere', () => {
+  const moving = { policyRuleURI: told('told-end'), parameters: { first: 'reassign' } };
+  const policies = { failurePolicy: moving };
+  const obedient = [...builtinPolicies, ...obedientPolicies([])];
+
+  it('keeps its place until another has one on another node', async () => {
+    await plane.up({ policies: obedient });
+    await plane.declare();
+    await plane.api.create(tenant, 'block', block('echo', { policies }));
+    await runs('echo');
+    const [before] = (await statusOf('echo')).instances;
+    let fewest = Number.POSITIVE_INFINITY;
+    const stop = plane.api.watch(tenant, () => {
+      void statusOf('echo').then(({ instances }) => {
+        fewest = Math.min(fewest, instances.length);
+      });
+    });
+
+    process.kill(before?.pid ?? 0, 'SIGKILL');
+    await until(async () => (await statusOf('echo')).instances[0]?.id !== before?.id);
+    await runs('echo');
+    stop();
+
+    const { instances } = await statusOf('echo');
+    expect(instances).toMatchObject([{ restarts: 1 }]);
+    expect(instances[0]?.nodeId).not.toBe(before?.nodeId);
+    expect(fewest).toBe(1);
+    const [decision] = await plane.api.explain(tenant, 'echo');
+    expect(decision).toMatchObject({ reason: 'reassign', outcome: 'placed' });
+    expect(decision?.evaluations.map(({ action }) => action)).toContain('reassignment');
+  });
+
+  it('comes back where it was when there is no other place', async () => {
+    await plane.up({ policies: obedient });
+    await plane.declare();
+    await plane.api.create(
+      tenant,
+      'cluster',
+      { id: 'home', nodes: [node('n1')] },
+      { replace: true },
+    );
+    await plane.api.create(tenant, 'block', block('echo', { policies }));
+    await runs('echo');
+    const [before] = (await statusOf('echo')).instances;
+
+    process.kill(before?.pid ?? 0, 'SIGKILL');
+    await until(async () => (await statusOf('echo')).instances[0]?.id !== before?.id);
+    await runs('echo');
+
+    expect((await statusOf('echo')).instances).toMatchObject([{ nodeId: 'n1', restarts: 1 }]);
+    const outcomes = (await plane.api.explain(tenant, 'echo')).map(({ reason, outcome }) => [
+      reason,
+      outcome,
+    ]);
+    expect(outcomes.slice(0, 2)).toEqual([
+      ['heal', 'placed'],
+      ['reassign', 'refused'],
+    ]);
   });
 });

@@ -111,6 +111,35 @@ test('nobody is asked where no autoscaler is configured; a default of the networ
   expect(await plane.control.autoscale(tenant, 'ocr')).toMatchObject({ details: { asked: 3 } });
 });
 
+test('an autoscaler says where new instances would best be; devices and unknown nodes are refused', async () => {
+  const asking = (assignments: unknown[]) => ({
+    autoscaler: {
+      policyRuleURI: told('told-scaler'),
+      parameters: { instances: 3, assignments },
+      settings: {},
+    },
+  });
+  for (const nodeId of ['n1', 'n2']) {
+    const id = `on-${nodeId}`;
+    await put(id, { policies: asking([{ nodeId }, { nodeId }]) });
+    const [first] = (await running(id)).instances;
+    expect(await plane.control.autoscale(tenant, id)).toMatchObject({
+      ...{ outcome: 'changed', details: { instances: 3, prefer: [nodeId] } },
+    });
+    const { instances } = await running(id, 3);
+    const added = instances.filter((one) => one.id !== first?.id);
+    expect(added.map((one) => one.nodeId)).toEqual([nodeId, nodeId]);
+  }
+
+  await put('ocr', { policies: asking([{ nodeId: 'n3' }, { nodeId: 'n2', gpus: [0] }]) });
+  await running('ocr');
+  expect(await plane.control.autoscale(tenant, 'ocr')).toMatchObject({
+    outcome: 'failed',
+    message: expect.stringMatching(/\$\.assignments\[0\]\.nodeId.*no node 'n3', and 1 more/),
+  });
+  await running('ocr', 1);
+});
+
 test('a scale that a pre-check refuses leaves the block as it is', async () => {
   await put('ocr', { policies: scaler(2) });
   await running('ocr');

@@ -2,6 +2,7 @@ import type { ServerResponse as Raw } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AiosError } from '../../../sdk/errors.ts';
+import { exampleInputs } from '../../../sdk/hooks/examples.ts';
 import type { Json } from '../../../sdk/packet.ts';
 import { type Asked, failure, Hosted, HttpExecutor, tenant } from './executing.ts';
 
@@ -68,29 +69,30 @@ describe('a remote policy', () => {
   });
 
   it('is not asked what it leaves to the platform', async () => {
-    const { executor, hosted } = await open(() => ({
+    const plan = { score: 1, assignments: [{ nodeId: 'node-1' }] };
+    const actionOf = ({ body }: Asked) => (body.input_data as { action: string }).action;
+    const { executor, hosted } = await open((asked) => ({
       success: true,
-      data: { waitMs: 1, queued: 1 },
+      data: actionOf(asked) === 'dry_run' ? plan : { data: 'of its own' },
     }));
-    const estimate = (policyRuleURI: string) =>
-      hosted.host.evaluate({
-        ...{ tenant, hook: 'loadBalancer' as const, action: 'estimate' as const, useSite: 'x' },
+    const ask = async (policyRuleURI: string) => {
+      const { output } = await hosted.host.evaluate({
+        ...{ tenant, hook: 'resourceAllocator' as const, useSite: 'x', inventoryRevision: 0 },
+        action: 'third_party_allocate' as const,
         reference: { policyRuleURI: policyRuleURI as never, parameters: {}, settings: {} },
-        input: {
-          action: 'estimate',
-          blockId: 'b',
-          instances: [{ id: 'a', outstandingRequests: 3, latencyMs: 10 }],
-        },
-        inventoryRevision: 0,
+        input: structuredClone(exampleInputs.resourceAllocator.third_party_allocate),
       });
+      return [output, executor.asked.splice(0).map(actionOf)];
+    };
     const remote = { type: 'remote', executor: 'python' };
-    const uri = await hosted.publish('plain', { execution: remote, hook: 'loadBalancer' });
-    expect((await estimate(uri)).output).toEqual({ waitMs: 30, queued: 3 });
-    expect(executor.asked).toEqual([]);
-    const execution = { type: 'remote', executor: 'python', actions: ['estimate'] };
-    const own = await hosted.publish('own', { execution, hook: 'loadBalancer' });
-    await estimate(own).catch(() => undefined);
-    expect(executor.asked).toHaveLength(1);
+    const uri = await hosted.publish('plain', { execution: remote, hook: 'resourceAllocator' });
+    expect(await ask(uri)).toMatchObject([
+      { data: { assignments: [{ nodeId: 'node-1' }] } },
+      ['dry_run'],
+    ]);
+    const execution = { ...remote, actions: ['third_party_allocate'] };
+    const own = await hosted.publish('own', { execution, hook: 'resourceAllocator' });
+    expect(await ask(own)).toEqual([{ data: 'of its own' }, ['third_party_allocate']]);
     const wrong = { ...execution, actions: ['estimat'] };
     await expect(
       hosted.publish('no', { execution: wrong, hook: 'loadBalancer' }),

@@ -16,6 +16,18 @@ describe('the page of defects', () => {
     expect([...numbers]).toEqual(Array.from({ length: 31 }, (_, at) => at + 1));
   });
 
+  it('has them in order, each part once', () => {
+    const numbers = rows.map(({ number }) => number);
+    const parts = numbers.map((number) => number.replace(/^\d+/, ''));
+    const expected = numbers.map((number, at) => {
+      const before = numbers[at - 1] ?? '';
+      const isNext = Number.parseInt(before, 10) === Number.parseInt(number, 10);
+      return isNext ? String.fromCharCode((parts[at - 1] ?? '').charCodeAt(0) + 1) : 'a';
+    });
+    // A number alone has no parts.
+    expect(parts.map((part, at) => part || expected[at])).toEqual(expected);
+  });
+
   it.each(rows)('$number names a test that there is, or says why there is none', ({ test }) => {
     if (test.startsWith('—')) {
       expect(test).toMatch(/^— \(.{10,}\)$/);
@@ -24,7 +36,9 @@ describe('the page of defects', () => {
     const [, file = '', title = ''] = /^`([^`]+)`: (.+)$/.exec(test) ?? [];
     const path = join(root, 'test', file);
     expect(existsSync(path), path).toBe(true);
-    const titles = [...readFileSync(path, 'utf8').matchAll(/(['"`])((?:(?!\1).)+)\1/g)];
+    const source = readFileSync(path, 'utf8');
+    const titles = [...source.matchAll(/(['"`])((?:(?!\1).)+)\1/g)];
     expect(titles.map(([, , text]) => text)).toContain(title);
+    expect(source).not.toMatch(/\.(skip|todo|only)\b/);
   });
 });

@@ -4,7 +4,7 @@ import { clusterView, testPlacement } from '../../support/clusters.ts';
 import { parseExposition } from './exposition-grammar.ts';
 import { gibibyte, gpu, nowMs } from './fixtures.ts';
 
-async function testMetrics(nodeCount: number) {
+async function testMetrics(nodeCount: number, waiting = 0) {
   const ids = Array.from({ length: nodeCount }, (_, at) => `n${at}`);
   const view = clusterView(
     {
@@ -29,12 +29,21 @@ async function testMetrics(nodeCount: number) {
     blocks: async () => [{ tenant: 'default', blockId: 'b "1"\\', instances: [] }],
   });
   metrics.requests.begin('default', 'b "1"\\', 'i')({ ok: false });
+  for (let at = 0; at < waiting; at += 1) metrics.requests.wait('default', 'b "1"\\');
   metrics.requests.beginVdag('default', 'v:1.0.0-stable');
   await metrics.collect();
   return metrics;
 }
 
 describe('what Prometheus scrapes', () => {
+  it('has how many requests wait for a block, also while none does', async () => {
+    for (const waiting of [0, 2]) {
+      const families = parseExposition(prometheusText(await testMetrics(1, waiting), 'default'));
+      const queued = families.find(({ name }) => name === 'aios_block_queue_length');
+      expect(queued?.samples.map(({ value }) => value)).toEqual([waiting]);
+    }
+  });
+
   it('is of the format, in base units, with counters named so', async () => {
     const families = parseExposition(prometheusText(await testMetrics(2), 'default'));
     const of = (name: string) => families.find((family) => family.name === name);

@@ -77,3 +77,16 @@ test('a failure policy that speaks of nothing leaves the platform its own way', 
     waitMs: Number.POSITIVE_INFINITY,
   });
 });
+
+test('a failure policy that reassigns says why its instance is to be elsewhere', () => {
+  expect(orderOf([{ type: 'retry', afterMs: 5 }])).toEqual({ waitMs: 5 });
+  expect(orderOf([{ type: 'reassign', afterMs: 7 }])).toEqual({
+    waitMs: 7,
+    elsewhere: 'it failed there',
+  });
+  const asked = [
+    { type: 'restart', afterMs: 9 },
+    { type: 'reassign', afterMs: 0, message: 'a bad disk' },
+  ];
+  expect(orderOf(asked)).toEqual({ waitMs: 9, elsewhere: 'a bad disk' });
+});

@@ -207,6 +207,22 @@ describe('a vDAG', () => {
     expect(value.nodes).toMatchObject([{ label: 'n', vdagUri: 'inner:1-stable' }]);
   });
 
+  it('keeps the checkers of its controller, which AIOS drops', () => {
+    const controller = {
+      quotaChecker: { enabled: true, quotaCheckerPolicyRule: { policyRuleURI: 'q:1-stable' } },
+      qualityChecker: { enabled: true, framesInterval: 100 },
+      healthChecker: { enabled: true, interval: 60, maxRetries: 1 },
+    };
+    const { value } = readDocument('vdag', {
+      vdagName: 'g',
+      vdagVersion: { version: '1', 'release-tag': 'stable' },
+      nodes: [{ nodeLabel: 'n', nodeType: 'vdag', vdagURI: 'inner:1-stable' }],
+      controller,
+    });
+
+    expect(value.controller).toEqual(controller);
+  });
+
   it('reads an assignment policy in every nesting', () => {
     const policy = {
       policyRuleURI: 'pick:1-stable',
