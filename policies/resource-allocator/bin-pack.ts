@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { NodeSnapshot } from '../../sdk/cluster.ts';
-import { columns } from '../../sdk/columns.ts';
 import { definePolicy } from '../../sdk/policy.ts';
 import type { ResourceAmounts } from '../../sdk/spec/common.ts';
 import { allocate, allocatorParameters } from '../support/allocate.ts';
+import { nodeColumns } from '../support/node-columns.ts';
 
 const gpuBytes = (gpus: readonly { readonly memoryBytes: number }[]): number => {
   let bytes = 0;
@@ -12,8 +12,8 @@ const gpuBytes = (gpus: readonly { readonly memoryBytes: number }[]): number => 
 };
 
 const none = new Float64Array();
-const freeColumns = columns(
-  (node: NodeSnapshot) => node.free.memoryBytes,
+const freeColumns = nodeColumns(
+  (node) => node.free.memoryBytes,
   (node) => node.free.cpuCores,
   (node) => gpuBytes(node.free.gpus),
 );
@@ -34,9 +34,9 @@ function filling(wanted: ResourceAmounts) {
     rank: ({ free }: NodeSnapshot) => share(free.memoryBytes, free.cpuCores, gpuBytes(free.gpus)),
     rankAll(nodes: readonly NodeSnapshot[]): number[] {
       const [memories = none, coresFree = none, gpus = none] = freeColumns(nodes);
-      const scores: number[] = [];
+      const scores = new Array<number>(nodes.length);
       for (let at = 0; at < nodes.length; at += 1) {
-        scores.push(share(memories[at] as number, coresFree[at] as number, gpus[at] as number));
+        scores[at] = share(memories[at] as number, coresFree[at] as number, gpus[at] as number);
       }
       return scores;
     },

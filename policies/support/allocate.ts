@@ -24,7 +24,9 @@ export const allocatorParameters = z.strictObject({
   /** Devices of each instance that satisfy the two conditions below. */
   gpus: amount.optional(),
   /** 0 to 1; busier devices are passed over. */
-  max_gpu_utilization: amount.optional(),
+  max_gpu_utilization: amount
+    .refine((value) => value <= 1, 'must be a fraction of 1: 0.9 stands for 90 %')
+    .optional(),
   /** MB (2^20 bytes); fuller devices are passed over. */
   min_gpu_free_memory: amount.optional(),
   /** Free cores of the node. */
@@ -120,11 +122,13 @@ function oneOf(
   resources: ResourceAmounts,
   scores: number[],
 ): DryRun {
-  const places = new Places(nodes, [...scores]);
+  let places = new Places(nodes, scores);
   for (let at = places.best(); at !== undefined; at = places.best()) {
     const node = places.node(at);
     const devices = misfit(node, resources) ? undefined : chooseDevices(node, resources);
     if (!devices) {
+      // What was answered for a node stays, though it turned out to be full.
+      if (places.scores === scores) places = new Places(nodes, [...scores]);
       places.change(at, node, out);
       continue;
     }

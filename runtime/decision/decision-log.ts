@@ -31,8 +31,8 @@ export interface RecordedQuestion {
 /** Why everything is as it is: the newest decisions, in the store, each with all that is needed to make it again. */
 export interface DecisionLog {
   /**
-   * Writes a decision down soon, together with others: within milliseconds, and a crash loses no more than that. Never
-   * throws and never waits; while the store does not take them, the oldest of too many are dropped.
+   * Writes a decision down soon, together with others: within 5 ms, or 25 where the disk is slow or there are many, and a
+   * crash loses no more than that. Never throws and never waits; while the store does not take them, the oldest of too many are dropped.
    *
    * @returns it, complete
    */

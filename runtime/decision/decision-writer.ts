@@ -14,6 +14,9 @@ export interface DecisionWriterOptions {
 
 /** So many are committed together. */
 const batchSize = 100;
+/** Between writes at least so many times as long as the last one took: a slow disk gets fewer and larger commits. */
+const restFactor = 4;
+const longestRestMs = 25;
 /** While the store does not take them. */
 const retryDelayMs = 1000;
 const orphansAtOnce = 500;
@@ -40,6 +43,7 @@ export class DecisionWriter {
   readonly #leaving = new Set<Entry>();
   #timer: NodeJS.Timeout | undefined;
   #isUrgent = false;
+  #restMs = 0;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: DecisionWriterOptions) {
@@ -87,7 +91,7 @@ export class DecisionWriter {
       this.#timer = undefined;
       this.#isUrgent = true;
     }
-    this.#schedule(isUrgent ? 0 : this.#options.writeDelayMs);
+    this.#schedule(isUrgent ? 0 : Math.max(this.#options.writeDelayMs, this.#restMs));
   }
 
   /** Now, with others, all or nothing. */
@@ -145,8 +149,11 @@ export class DecisionWriter {
       const batch: Pending[] = [];
       for (const each of this.#pending.values()) if (batch.push(each) >= batchSize) break;
       for (const { entry } of batch) this.#pending.delete(entry);
+      const startedMs = performance.now();
       try {
         await this.#commit(batch, []);
+        const tookMs = performance.now() - startedMs;
+        this.#restMs = Math.min(longestRestMs, restFactor * tookMs);
       } catch (fault) {
         for (const each of batch) if (index.has(each.entry)) this.#pending.set(each.entry, each);
         throw fault;

@@ -3,7 +3,7 @@ import { type Misfit, misfit } from '../../sdk/fit.ts';
 import type { BlockView } from '../../sdk/hooks.ts';
 import { memoFrozen } from '../../sdk/memo.ts';
 import type { PlacementRules, ResourceAmounts } from '../../sdk/spec/common.ts';
-import { deepFreeze } from '../policy/index.ts';
+import { deepFreeze, isDeeplyFrozen } from '../policy/index.ts';
 import { compileNodeFilter, type NodeFilter } from './filter/index.ts';
 
 /** What the platform asks of a node before any policy does, as far as the node alone answers it. */
@@ -118,14 +118,16 @@ const kept = 128;
 /** By what is asked: the many blocks of one kind, and each block time and again, ask the same. */
 const known = new Map<string, NodeRules>();
 
-/**
- * @param filter - the resource allocator's own conditions
- * @throws {SpecError} FILTER_INVALID
- */
-export function nodeRules(block: BlockView, filter: unknown): NodeRules {
-  const { resources } = block;
-  const { nodeAffinity, tolerations = [] } = block.placement ?? {};
-  const asked: Asked = { resources, nodeAffinity, tolerations, filter };
+interface Answered {
+  readonly placement: BlockView['placement'];
+  readonly filter: unknown;
+  readonly rules: NodeRules;
+}
+
+/** By the amounts of a block that was asked about before: the same frozen objects ask the same. */
+const answered = new WeakMap<object, Answered>();
+
+function rulesOf(asked: Asked): NodeRules {
   const text = JSON.stringify(asked);
   const before = known.get(text);
   const rules = before ?? compile(asked);
@@ -136,5 +138,22 @@ export function nodeRules(block: BlockView, filter: unknown): NodeRules {
     if (known.size <= kept) break;
     known.delete(oldest);
   }
+  return rules;
+}
+
+/**
+ * @param filter - the resource allocator's own conditions
+ * @throws {SpecError} FILTER_INVALID
+ */
+export function nodeRules(block: BlockView, filter: unknown): NodeRules {
+  const { resources, placement } = block;
+  const last = answered.get(resources);
+  if (last && last.placement === placement && last.filter === filter) return last.rules;
+  const { nodeAffinity, tolerations = [] } = placement ?? {};
+  const rules = rulesOf({ resources, nodeAffinity, tolerations, filter });
+  const fixed = [resources, placement, filter].every(
+    (each) => typeof each !== 'object' || each === null || isDeeplyFrozen(each),
+  );
+  if (fixed) answered.set(resources, { placement, filter, rules });
   return rules;
 }

@@ -1,6 +1,6 @@
 import type { NodeSnapshot } from '../../sdk/cluster.ts';
 import type { Misfit } from '../../sdk/fit.ts';
-import { freezeList } from '../policy/index.ts';
+import { carryRuns, freezeList } from '../policy/index.ts';
 import type { ClusterAccount } from './cluster-account.ts';
 import { type NodeRun, tableOf } from './filter/index.ts';
 import { isMisfit, type NodeRules } from './node-rules.ts';
@@ -34,7 +34,7 @@ interface Part {
   readonly run: NodeRun;
   readonly verdicts: readonly Verdict[];
   readonly refusedBy: ReadonlyMap<string, number>;
-  readonly passing: number;
+  readonly passing: readonly NodeSnapshot[];
   /** Every node passes as it is. */
   readonly whole: boolean;
   readonly tainted: boolean;
@@ -43,7 +43,7 @@ interface Part {
 /** Of the nodes of a run that changed, mostly one has: the others were judged before. */
 function judgeRun(run: NodeRun, before: Part | undefined, rules: NodeRules): Part {
   const refusedBy = new Map<string, number>();
-  let passing = 0;
+  const passing: NodeSnapshot[] = [];
   let whole = true;
   let tainted = false;
   const verdicts = run.things.map((node, at): Verdict => {
@@ -53,12 +53,46 @@ function judgeRun(run: NodeRun, before: Part | undefined, rules: NodeRules): Par
     if (isMisfit(verdict)) {
       refusedBy.set(verdict.refusedBy, (refusedBy.get(verdict.refusedBy) ?? 0) + 1);
     } else {
-      passing += 1;
+      passing.push(verdict);
       tainted ||= verdict.taints !== undefined;
     }
     return verdict;
   });
   return { run, verdicts, refusedBy, passing, whole, tainted };
+}
+
+/** Runs none of whose conditions wants another example are not looked into: thousands of nodes are refused for one reason. */
+function conditionsOf(
+  parts: readonly Part[],
+  counts: readonly (readonly [refusedBy: string, count: number])[],
+  examples: number,
+): ReturnType<NodeSurvey['conditions']> {
+  const found = new Map(
+    counts.map(([refusedBy, count]) => [
+      refusedBy,
+      { wanted: Math.min(examples, count), some: [] as RefusedNode[] },
+    ]),
+  );
+  const wants = (refusedBy: string): boolean => (found.get(refusedBy)?.wanted ?? 0) > 0;
+  let missing = counts.reduce((sum, [, count]) => sum + Math.min(examples, count), 0);
+  for (const { run, verdicts, refusedBy } of parts) {
+    if (missing === 0) break;
+    let any = false;
+    for (const condition of refusedBy.keys()) any ||= wants(condition);
+    if (!any) continue;
+    for (const [at, verdict] of verdicts.entries()) {
+      if (!isMisfit(verdict) || !wants(verdict.refusedBy)) continue;
+      const condition = found.get(verdict.refusedBy);
+      if (!condition) continue;
+      condition.wanted -= 1;
+      missing -= 1;
+      condition.some.push({ nodeId: run.things[at]?.id ?? '', ...verdict });
+    }
+  }
+  return counts.map(([refusedBy, count]) => ({
+    ...{ refusedBy, count },
+    examples: found.get(refusedBy)?.some ?? [],
+  }));
 }
 
 /** What is known of a cluster under one set of rules; brought up to date run by run. */
@@ -88,7 +122,7 @@ class Survey {
     });
     for (const gone of before.slice(runs.length)) this.#count(gone, -1);
     this.#parts = parts;
-    const passing = same && this.#now ? this.#now.passing : this.#passing(nodes);
+    const passing = same && this.#now ? this.#now.passing : this.#passing(nodes, before);
     this.#now = this.#view(nodes, parts, passing);
     return this.#now;
   }
@@ -101,14 +135,26 @@ class Survey {
     }
   }
 
-  #passing(nodes: readonly NodeSnapshot[]): readonly NodeSnapshot[] {
-    if (this.#parts.every(({ whole }) => whole)) return nodes;
+  #passing(nodes: readonly NodeSnapshot[], before: readonly Part[]): readonly NodeSnapshot[] {
+    const parts = this.#parts;
+    if (parts.every(({ whole }) => whole)) return nodes;
     const passing: NodeSnapshot[] = [];
-    for (const part of this.#parts) {
-      if (part.passing === 0) continue;
-      for (const verdict of part.verdicts) if (!isMisfit(verdict)) passing.push(verdict);
+    const changed: number[] = [];
+    for (let at = 0; at < parts.length; at += 1) {
+      const { passing: now } = parts[at] as Part;
+      const old = before[at]?.passing;
+      for (let place = 0; place < now.length; place += 1) {
+        const node = now[place] as NodeSnapshot;
+        if (old !== now && old?.[place] !== node) changed.push(passing.length);
+        passing.push(node);
+      }
     }
-    return freezeList(passing);
+    const list = freezeList(passing);
+    const aligned = parts.every(
+      ({ passing: now }, at) => now.length === before[at]?.passing.length,
+    );
+    if (this.#now && aligned) carryRuns(this.#now.passing, list, changed);
+    return list;
   }
 
   #view(
@@ -120,7 +166,7 @@ class Survey {
     const tainted = parts.some((part) => part.tainted);
     function* refused(): Iterable<RefusedNode> {
       for (const { run, verdicts, passing: some } of parts) {
-        if (some === verdicts.length) continue;
+        if (some.length === verdicts.length) continue;
         for (const [at, verdict] of verdicts.entries()) {
           if (isMisfit(verdict)) yield { nodeId: run.things[at]?.id ?? '', ...verdict };
         }
@@ -128,23 +174,7 @@ class Survey {
     }
     return {
       ...{ nodes, passing, tainted, refused, refusedCount: nodes.length - passing.length },
-      conditions(examples) {
-        const found = new Map(counts.map(([refusedBy]) => [refusedBy, [] as RefusedNode[]]));
-        let missing = counts.reduce((sum, [, count]) => sum + Math.min(examples, count), 0);
-        if (missing > 0) {
-          for (const node of refused()) {
-            const some = found.get(node.refusedBy);
-            if (!some || some.length >= examples) continue;
-            some.push(node);
-            missing -= 1;
-            if (missing === 0) break;
-          }
-        }
-        return counts.map(([refusedBy, count]) => ({
-          ...{ refusedBy, count },
-          examples: found.get(refusedBy) ?? [],
-        }));
-      },
+      conditions: (examples) => conditionsOf(parts, counts, examples),
     };
   }
 }

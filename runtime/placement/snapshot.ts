@@ -1,6 +1,6 @@
 import type { Amounts, ClusterSnapshot, GpuSnapshot, NodeSnapshot } from '../../sdk/cluster.ts';
 import type { NodeSpec } from '../../sdk/spec/cluster.ts';
-import { deepFreeze, freezeList } from '../policy/index.ts';
+import { carryRuns, deepFreeze, freezeList } from '../policy/index.ts';
 import type { ClusterAccount } from './cluster-account.ts';
 import { carryTable } from './filter/index.ts';
 import type { PlacementLedger } from './ledger.ts';
@@ -134,6 +134,7 @@ function patched(
   }
   const snapshot = clusterSnapshot(view, nodes);
   carryTable(before.snapshot.nodes, snapshot.nodes, places);
+  carryRuns(before.snapshot.nodes, snapshot.nodes, places);
   return snapshot;
 }
 

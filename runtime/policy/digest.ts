@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isDeeplyFrozen, kept } from './freeze.ts';
 
 /** Longer parts stand as their own digest inside what holds them. */
@@ -20,7 +20,12 @@ export interface Part {
  * refers to no part. So an inventory costs a hash a node, once, and of a node of which one device changed, the others are
  * not read again.
  */
-const keptOf = kept.textOf as (value: object) => Part | string | undefined;
+const keptOf = kept.textOf as (value: object) => KeptPart | string | undefined;
+
+/** With what stands for it inside what holds it: thousands of nodes are named time and again. */
+interface KeptPart extends Part {
+  readonly standIn: string;
+}
 
 interface Run {
   readonly elements: readonly unknown[];
@@ -29,9 +34,14 @@ interface Run {
 }
 /** By the first element: of a list in which one element was replaced, one run is read again. */
 const runsOf = kept.runsOf as (first: object) => readonly Run[] | undefined;
+/** Of a long frozen list; a run that is missing has not been read yet. */
+const runsOfLists = new WeakMap<readonly unknown[], (Run | undefined)[]>();
+/** Texts with keys in their own order, of frozen objects of some length: a block stands in every question about it. */
+const ownTexts = new WeakMap<object, string>();
+const worthKeeping = 100;
+const manyKeys = 16;
 
-export const keyOf = (text: string): string =>
-  createHash('sha256').update(text).digest('base64url');
+export const keyOf = (text: string): string => hash('sha256', text, 'base64url');
 
 /** A key that starts with `$` gets another one, so that `{"$": …}` is always ours. */
 const escapeKey = (key: string): string => (key.startsWith('$') ? `$${key}` : key);
@@ -84,14 +94,40 @@ function findRun(list: readonly unknown[], from: number): Run {
   return run;
 }
 
+function runsIn(list: readonly unknown[]): readonly Run[] {
+  const known = runsOfLists.get(list) ?? [];
+  const runs: Run[] = [];
+  for (let from = 0; from < list.length; from += runLength) {
+    runs.push(known[runs.length] ?? findRun(list, from));
+  }
+  if (isDeeplyFrozen(list)) runsOfLists.set(list, runs);
+  return runs;
+}
+
+/**
+ * Says that a frozen list differs from another only in some places, so that only their runs are looked at.
+ *
+ * @param places - where the elements are others; everywhere else they are the same objects
+ */
+export function carryRuns(
+  before: readonly unknown[],
+  list: readonly unknown[],
+  places: Iterable<number>,
+): void {
+  const runs = runsOfLists.get(before);
+  if (!runs || before.length !== list.length || !isDeeplyFrozen(list)) return;
+  const carried = [...runs];
+  for (const place of places) carried[Math.floor(place / runLength)] = undefined;
+  runsOfLists.set(list, carried);
+}
+
 function canonicalList(list: readonly unknown[], walk: Walk): string {
   const texts: string[] = [];
   if (list.length <= runLength) {
     for (const element of list) texts.push(reference(element, walk));
     return `[${texts.join(',')}]`;
   }
-  for (let from = 0; from < list.length; from += runLength) {
-    const run = findRun(list, from);
+  for (const run of runsIn(list)) {
     const isPart = run.text.startsWith('{');
     // What stands inline has its own order of keys; a reference has none.
     texts.push(isPart || walk.sorted ? run.text : canonicalList(run.elements, walk));
@@ -100,10 +136,24 @@ function canonicalList(list: readonly unknown[], walk: Walk): string {
   return `{"$":[${texts.join(',')}]}`;
 }
 
+/** Most objects have few keys, often in order already; `sort` copies them first. */
+function sortKeys(keys: string[]): void {
+  if (keys.length > manyKeys) {
+    keys.sort();
+    return;
+  }
+  for (let next = 1; next < keys.length; next += 1) {
+    const key = keys[next] as string;
+    let at = next;
+    for (; at > 0 && (keys[at - 1] as string) > key; at -= 1) keys[at] = keys[at - 1] as string;
+    keys[at] = key;
+  }
+}
+
 function canonical(value: object, walk: Walk): string {
   if (Array.isArray(value)) return canonicalList(value, walk);
   const keys = Object.keys(value);
-  if (walk.sorted) keys.sort();
+  if (walk.sorted) sortKeys(keys);
   const fields: string[] = [];
   for (const key of keys) {
     const field = (value as Readonly<Record<string, unknown>>)[key];
@@ -113,12 +163,19 @@ function canonical(value: object, walk: Walk): string {
   return `{${fields.join(',')}}`;
 }
 
-const standIn = ({ key }: Part): string => `{"$":"${key}"}`;
+/** Of what stands inline and refers to no part. */
+function ownText(value: object): string {
+  const known = ownTexts.get(value);
+  if (known !== undefined) return known;
+  const text = canonical(value, { sorted: false, parts: undefined });
+  if (text.length >= worthKeeping && isDeeplyFrozen(value)) ownTexts.set(value, text);
+  return text;
+}
 
 function reference(value: unknown, walk: Walk): string {
   if (typeof value !== 'object' || value === null) return plainText(value);
   const before = keptOf(value);
-  if (typeof before === 'string' && walk.sorted) return before;
+  if (typeof before === 'string') return walk.sorted ? before : ownText(value);
   let part = typeof before === 'object' ? before : undefined;
   if (!part) {
     const inner: Part[] | undefined = walk.parts && [];
@@ -128,11 +185,12 @@ function reference(value: unknown, walk: Walk): string {
       if (!text.includes('{"$":')) kept.keepText(value, text);
       return walk.sorted ? text : canonical(value, { sorted: false, parts: undefined });
     }
-    part = { key: keyOf(text), value };
+    const key = keyOf(text);
+    part = { key, value, standIn: `{"$":"${key}"}` };
     kept.keepText(value, part);
   }
   walk.parts?.push(part);
-  return standIn(part);
+  return part.standIn;
 }
 
 const whole: Walk = { sorted: true, parts: undefined };

@@ -23,11 +23,15 @@ function isNodeRow(value: unknown): boolean {
   );
 }
 
-const isScores = (value: unknown): value is readonly number[] => {
+function isScores(value: unknown): value is readonly number[] {
   if (!Array.isArray(value)) return false;
-  for (let at = 0; at < value.length; at += 1) if (!Number.isFinite(value[at])) return false;
+  for (let at = 0; at < value.length; at += 1) {
+    const score: unknown = value[at];
+    // Infinity − Infinity is no number either. A call of `isFinite` would make an object of each.
+    if (typeof score !== 'number' || score - score !== 0) return false;
+  }
   return true;
-};
+}
 
 /**
  * The schema takes about a microsecond and two objects a row, and an allocator answers one row or one number a node. They

@@ -126,12 +126,14 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         });
       }
 
+      let inLineSinceMs = 0;
+
       async function run(state: PolicyState, stateRevision: number) {
         const frozen = deepFreeze(state);
         recordedState = frozen;
         try {
           // Whoever stood in line for longer than a decision may take is answered as the hook says, and asks nobody.
-          const waitedMs = performance.now() - startedMs;
+          const waitedMs = performance.now() - inLineSinceMs;
           if (!asJob && waitedMs > policy.timeLimitMs) {
             throw new PolicyError(
               'POLICY_TIMEOUT',
@@ -149,6 +151,7 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
         }
       }
 
+      inLineSinceMs = performance.now();
       if (asJob || policy.execution === 'job') return (await run({}, 0)).result;
       return states.use(stateKeyOf(tenant, policy, useSite), run).catch((fault: unknown) => {
         const error = AiosError.from(fault);

@@ -80,7 +80,7 @@ export const documentKinds = {
     open('parametersProtocol', 'componentInitParametersProtocol'),
     open('managementCommands', 'componentManagementCommandsTemplate'),
     open('container', 'containerRegistryInfo'),
-    ...['artifact', 'stage', 'policies', 'tags'].map((name) => open(name)),
+    ...['artifact', 'stage', 'graph', 'policies', 'tags'].map((name) => open(name)),
     ...['createdAt', 'lastModifiedAt'].map((name) => open(name)),
   ],
   policy: [

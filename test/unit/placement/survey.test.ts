@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import binPack from '../../../policies/resource-allocator/bin-pack.ts';
+import leastLoaded from '../../../policies/resource-allocator/least-loaded.ts';
+import spread from '../../../policies/resource-allocator/spread.ts';
 import { ClusterAccount } from '../../../runtime/placement/cluster-account.ts';
 import { carryTable, tableOf } from '../../../runtime/placement/filter/index.ts';
 import { nodeRules } from '../../../runtime/placement/node-rules.ts';
 import { surveyNodes } from '../../../runtime/placement/node-survey.ts';
-import { deepFreeze, freezeList } from '../../../runtime/policy/index.ts';
+import { deepFreeze, digestOf, freezeList } from '../../../runtime/policy/index.ts';
 import type { NodeSnapshot } from '../../../sdk/cluster.ts';
 import { columns } from '../../../sdk/columns.ts';
 import { placementRules, resourceAmounts } from '../../../sdk/spec/common.ts';
@@ -76,6 +78,12 @@ describe('what is kept from one placement to the next', () => {
           for (const { count, examples } of conditions(2)) {
             expect(examples).toHaveLength(Math.min(2, count));
           }
+          for (const { refusedBy, examples } of conditions(2)) {
+            const all = [...refused()].filter((each) => each.refusedBy === refusedBy);
+            expect(examples).toEqual(all.slice(0, 2));
+          }
+          // What is kept of its runs says the same as reading everything.
+          expect(digestOf({ passing })).toBe(digestOf({ passing: structuredClone(passing) }));
           const total = nodes.reduce((sum, node) => sum + read(node), 0);
           expect(tableOf(nodes).stats(read)).toMatchObject({ count: nodes.length, sum: total });
           expect(Array.from(free(nodes)[0] ?? [])).toEqual(nodes.map(read));
@@ -86,7 +94,12 @@ describe('what is kept from one placement to the next', () => {
   });
 });
 
-describe('an allocator over columns', () => {
+describe.each([
+  ['bin-pack', binPack, {}],
+  ['spread', spread, {}],
+  ['least-loaded', leastLoaded, { load: 'cpu' }],
+  ['least-loaded by load average', leastLoaded, { load: 'load1m' }],
+] as const)('%s over columns', (_, policy, settings) => {
   it('scores every node as it does one by one, and takes the same place', () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 200 }), (values) => {
@@ -95,13 +108,13 @@ describe('an allocator over columns', () => {
         );
         const cluster = { id: 'c', regionId: 'r', tags: [], metadata: {}, nodes };
         const context = {
-          ...{ parameters: {}, settings: {}, state: {}, now: 0 },
+          ...{ parameters: {}, settings, state: {}, now: 0 },
           ...{ random: () => 0, log: () => undefined },
         };
         const ask = (options: object) =>
-          binPack.evaluate(
+          policy.evaluate(
             { action: 'dry_run', block: block(1), instances: 1, cluster, nodes, ...options },
-            context,
+            context as never,
           );
 
         const quick = ask({});

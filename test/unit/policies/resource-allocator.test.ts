@@ -88,6 +88,25 @@ describe('resource allocators', () => {
     ]);
   });
 
+  it('takes utilization as a fraction, also as text, and refuses per cent', async () => {
+    const check = (max_gpu_utilization: unknown) =>
+      host.check('default', 'resourceAllocator', {
+        policyRuleURI: 'bin-pack:1.0.0-stable' as never,
+        parameters: { max_gpu_utilization },
+        settings: {},
+      });
+
+    for (const fraction of [0, 0.9, '0.9', 1]) expect(await check(fraction)).toEqual([]);
+    for (const percent of [90, '90', 1.1]) {
+      expect(await check(percent)).toMatchObject([
+        {
+          path: '$.policies.resourceAllocator.parameters.max_gpu_utilization',
+          message: expect.stringContaining('0.9 stands for 90 %'),
+        },
+      ]);
+    }
+  });
+
   it('reports a misspelt parameter with the nearest valid one', async () => {
     const problems = await host.check('default', 'resourceAllocator', {
       policyRuleURI: 'bin-pack:1.0.0-stable' as never,
