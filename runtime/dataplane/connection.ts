@@ -22,6 +22,8 @@ export interface FrameLink {
   /** Once, when the stream ended for any reason. */
   onDown(listener: (error: Error) => void): void;
   readonly queuedFrames: number;
+  /** Frames the peer takes before it must grant more. Below 0 after urgent frames; less than a batch off while grants gather. */
+  readonly credit: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly framesIn: number;

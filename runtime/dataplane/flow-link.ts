@@ -33,8 +33,6 @@ export interface FlowLink extends FrameLink {
   readonly sendable: boolean;
   readonly up: boolean;
   readonly longestQueueFrames: number;
-  /** Frames the peer takes before it must grant more. Below 0 after urgent frames; less than a batch off while grants gather. */
-  readonly credit: number;
   /** After every time `sendable` became true again. */
   onSendable(listener: () => void): void;
   /** A frame that could not be read. Without a listener the link answers it with FAIL itself. */

@@ -18,6 +18,11 @@ export interface SessionLink {
   send(frame: Frame): void;
   /** Frames that wait for the instance's credit. */
   readonly queuedFrames: number;
+  /**
+   * Whether a frame of a long prompt may go: it must not use up the credit that all sessions of the link share, or their
+   * single steps would stand behind it.
+   */
+  readonly hasRoom: boolean;
   /** @returns a function that stops listening */
   listen(session: string, listener: SessionListener): () => void;
 }
@@ -113,6 +118,7 @@ export function createInstancePool(
 function sortBySession(link: FrameLink, onDown: () => void): SessionLink {
   const listeners = new Map<string, SessionListener>();
   let down: Error | undefined;
+  let mostCredit = 0;
   link.onFrame((frame) => {
     // Frames of a session that has ended here are still on their way for a moment: they are dropped.
     listeners.get(frame.session)?.onFrame(frame);
@@ -128,6 +134,10 @@ function sortBySession(link: FrameLink, onDown: () => void): SessionLink {
   return {
     get queuedFrames() {
       return link.queuedFrames;
+    },
+    get hasRoom() {
+      mostCredit = Math.max(mostCredit, link.credit);
+      return link.queuedFrames === 0 && link.credit > mostCredit / 2;
     },
     send: (frame) => {
       if (down) {

@@ -136,9 +136,8 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
     throw error;
   }
 
-  /** A long prompt must not fill the bounded queue that all sessions of the link share. */
   const sendWithRoom = async (frame: ReturnType<typeof stepFrame>) => {
-    while ((links[0]?.queuedFrames ?? 0) >= maxQueuedFrames) {
+    while (links[0] && !links[0].hasRoom) {
       await scope.race(new Promise((resolve) => setTimeout(resolve, queuePollMs)));
     }
     send(frame);
@@ -163,8 +162,6 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
   };
 }
 
-/** Frames of a prompt that may wait for the first shard's credit. */
-const maxQueuedFrames = 16;
 const queuePollMs = 2;
 /** For a vDAG that does not say how wide its activations are: safe up to 16,384. */
 const unknownWidthChunkTokens = 4;
