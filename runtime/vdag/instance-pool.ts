@@ -16,8 +16,6 @@ export interface SessionListener {
 /** The link to one instance, its frames sorted by session. */
 export interface SessionLink {
   send(frame: Frame): void;
-  /** Frames that wait for the instance's credit. */
-  readonly queuedFrames: number;
   /**
    * Whether a frame of a long prompt may go: it must not use up the credit that all sessions of the link share, or their
    * single steps would stand behind it.
@@ -132,9 +130,6 @@ function sortBySession(link: FrameLink, onDown: () => void): SessionLink {
     for (const listener of waiting) listener.onDown(error);
   });
   return {
-    get queuedFrames() {
-      return link.queuedFrames;
-    },
     get hasRoom() {
       mostCredit = Math.max(mostCredit, link.credit);
       return link.queuedFrames === 0 && link.credit > mostCredit / 2;
