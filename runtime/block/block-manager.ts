@@ -163,6 +163,7 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
     onChange,
     directory: createInstanceDirectory({
       policies,
+      decisions,
       log,
       nextChange,
       block: (tenant, blockId) => blocks.get(keyOf(tenant, blockId)),

@@ -1,5 +1,7 @@
+import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import type { DecisionLog } from '../decision/index.ts';
 import type { RequestRecorder } from '../metrics/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { notFound } from '../registry/index.ts';
@@ -14,6 +16,8 @@ export interface DirectoryOptions {
   /** Calls back at the block's next change. @returns how to stop waiting */
   readonly nextChange: (tenant: string, blockId: string, listener: () => void) => () => void;
   readonly inventoryRevision: () => number;
+  /** Where a load balancer that fails is told of, once. */
+  readonly decisions: Pick<DecisionLog, 'record'>;
   /** Told of every request that is sent to an instance, and of callers that wait for one. */
   readonly requests?: RequestRecorder;
   readonly closed: () => boolean;
@@ -34,10 +38,16 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
   /** By reconciler: what was last said of its load balancer, which fails at every request or at none. */
   const said = new WeakMap<BlockReconciler, string>();
 
-  function sayOnce(block: BlockReconciler, sentence: string): void {
+  function sayOnce(block: BlockReconciler, sentence: string, evaluation?: PolicyEvaluation): void {
     if (said.get(block) === sentence) return;
     said.set(block, sentence);
-    options.log(`block '${block.blockId}': its load balancer ${sentence}`);
+    const { tenant, blockId } = block;
+    options.log(`block '${blockId}': its load balancer ${sentence}`);
+    options.decisions.record({
+      ...{ tenant, blockId, kind: 'failure', subject: `block/${blockId}`, reason: 'request' },
+      ...{ outcome: 'failed', evaluations: evaluation ? [evaluation] : [] },
+      message: `the load balancer ${sentence.replace(/\.$/, '')}. Requests go to the instance with the fewest in flight`,
+    });
   }
 
   async function choose(
@@ -64,7 +74,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
         inventoryRevision: options.inventoryRevision(),
         ...(reference ? { reference } : {}),
       });
-      if (evaluation.error) sayOnce(block, `failed: ${evaluation.error.message}`);
+      if (evaluation.error) sayOnce(block, `failed: ${evaluation.error.message}`, evaluation);
       const chosen = block.routable.find(({ id }) => id === output.instanceId);
       if (chosen) return chosen;
       // It became so while the policy thought.

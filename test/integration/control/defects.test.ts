@@ -52,6 +52,11 @@ test('a load balancer that throws loses no request: the least busy instance take
   first.release();
   expect((await pick('c')).instanceId).toBe(first.instanceId);
   expect(plane.log.filter((line) => line.includes('out of order'))).toHaveLength(1);
+  // Whoever owns the block sees it without the log: once, with what the policy was asked.
+  const about = await plane.api.decisions?.log.of(tenant, 'block/ocr', { kind: 'failure' });
+  expect(about).toMatchObject([
+    { message: expect.stringContaining('out of order'), evaluations: [{ hook: 'loadBalancer' }] },
+  ]);
 });
 
 test('parameters are parameters and settings are settings, also under the same names', async () => {
