@@ -1,5 +1,6 @@
 import { AiosError } from '../../sdk/errors.ts';
 import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
 import { parseJson } from '../documents.ts';
 import { numeric } from '../numbers.ts';
 import { renderReplay } from '../replay.ts';
@@ -20,11 +21,23 @@ export function jsonOption(
   throw new AiosError('REQUEST_INVALID', `${option} must be a JSON object such as '{"a": 1}'.`);
 }
 
+/** A decision by its id, or the newest about a thing: `block/hello`. @throws {AiosError} NOT_FOUND */
+async function decisionId(name: string, { client }: Context): Promise<string> {
+  if (!name.includes('/')) return name;
+  const [newest] = await client.decisions({ subject: name, limit: 1 });
+  if (newest) return newest.id;
+  throw new AiosError(
+    'NOT_FOUND',
+    `no decision about '${name}' is kept. List those that are with: aios get decisions`,
+  );
+}
+
 export const replay = defineCommand({
   usage: 'replay <decision>',
   summary: `Makes a past decision again: the same answer (exit 0) or a difference (exit ${differsExitCode})`,
   examples: [
     ['aios replay decision-1f0c', 'the same policies on the recorded input, state, time and seed'],
+    ['aios replay block/hello', 'the newest decision about it'],
     [
       'aios replay decision-1f0c --with spread:1.0.0-stable',
       'where another policy would have put it',
@@ -36,7 +49,7 @@ export const replay = defineCommand({
   ],
   options: (parser) =>
     parser
-      .positional('decision', { type: 'string', demandOption: true, describe: 'Its id' })
+      .positional('decision', { type: 'string', demandOption: true, describe: 'Its id, or what it is about' })
       .option('with', { type: 'string', nargs: 1, describe: 'URI of another policy' })
       .option('parameters', {
         type: 'string',
@@ -52,7 +65,7 @@ export const replay = defineCommand({
     const parameters = jsonOption(args.parameters, '--parameters');
     const settings = jsonOption(args.settings, '--settings');
     const other = args.with !== undefined || parameters || settings;
-    const result = await context.client.replay(args.decision, {
+    const result = await context.client.replay(await decisionId(args.decision, context), {
       ...(args.evaluation === undefined ? {} : { evaluation: args.evaluation }),
       ...(other ? { with: { policyRuleURI: args.with, parameters, settings } } : {}),
     });
