@@ -48,6 +48,10 @@ export interface ControlServices extends CordonCommands {
   /** @throws {AiosError} SPEC_INVALID, NOT_FOUND, ADMISSION_DENIED, UNSUPPORTED - it takes none; what the policy throws */
   manage(tenant: string, document: unknown): Promise<PolicyCommandResult>;
   /** @throws {PolicyError} as `PolicyHost.evaluate`; REQUEST_INVALID - the input is not what the function takes */
-  callFunction(tenant: string, document: unknown): Promise<FunctionCallResult>;
+  callFunction(
+    tenant: string,
+    document: unknown,
+    signal?: AbortSignal,
+  ): Promise<FunctionCallResult>;
   readonly jobs: Pick<Jobs, 'submit' | 'list' | 'get' | 'cancel'>;
 }

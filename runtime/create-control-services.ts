@@ -194,6 +194,7 @@ export function createControlServices(parts: ControlServiceParts): ControlServic
     allocate: (tenant, document) => allocate(searching, tenant, document),
     manage,
     jobs: parts.jobs,
-    callFunction: (tenant, document) => callFunction(parts.managing.policies, tenant, document),
+    callFunction: (tenant, document, signal) =>
+      callFunction(parts.managing.policies, tenant, document, signal),
   };
 }

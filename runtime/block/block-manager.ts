@@ -169,6 +169,8 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
       block: (tenant, blockId) => blocks.get(keyOf(tenant, blockId)),
       instance: findInstance,
       inventoryRevision: () => inventory.revision,
+      clusterPolicies: (tenant, id) =>
+        id === undefined ? undefined : inventory.cluster(tenant, id)?.spec.policies,
       closed: () => closed,
       ...(options.requests ? { requests: options.requests } : {}),
     }),

@@ -72,11 +72,13 @@ export async function readDeclared(
   };
 }
 
-/** In the order in which instances go when there are too many: those named, then the least used. */
-export function firstToGo<T extends { readonly id: string; readonly outstanding: number }>(
-  instances: readonly T[],
-  named: readonly string[] = [],
-): readonly T[] {
-  const rank = ({ id }: T): number => (named.includes(id) ? 0 : 1);
+/** In the order in which instances go when there are too many: those named, then what failed, then the least used. */
+export function firstToGo<
+  T extends { readonly id: string; readonly outstanding: number; readonly state?: string },
+>(instances: readonly T[], named: readonly string[] = []): readonly T[] {
+  const rank = ({ id, state }: T): number => {
+    if (named.includes(id)) return 0;
+    return state === 'failed' ? 1 : 2;
+  };
   return [...instances].sort((a, b) => rank(a) - rank(b) || a.outstanding - b.outstanding);
 }

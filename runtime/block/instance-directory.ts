@@ -1,5 +1,6 @@
 import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import { AiosError } from '../../sdk/errors.ts';
+import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
 import type { DecisionLog } from '../decision/index.ts';
 import type { RequestRecorder } from '../metrics/index.ts';
@@ -16,6 +17,11 @@ export interface DirectoryOptions {
   /** Calls back at the block's next change. @returns how to stop waiting */
   readonly nextChange: (tenant: string, blockId: string, listener: () => void) => () => void;
   readonly inventoryRevision: () => number;
+  /** Defaults of a cluster, by hook. */
+  readonly clusterPolicies: (
+    tenant: string,
+    clusterId: string | undefined,
+  ) => Readonly<Record<string, PolicyReference>> | undefined;
   /** Where a load balancer that fails is told of, once. */
   readonly decisions: Pick<DecisionLog, 'record'>;
   /** Told of every request that is sent to an instance, and of callers that wait for one. */
@@ -59,6 +65,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     if (ready.length <= 1) return ready[0];
     const { tenant, blockId, sessionId } = request;
     const reference = block.declared?.policies.loadBalancer;
+    const shared = options.clusterPolicies(tenant, ready[0]?.document.clusterId)?.loadBalancer;
     try {
       const { output, evaluation } = await policies.evaluate({
         tenant,
@@ -73,6 +80,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
         useSite: useSiteOf(blockId),
         inventoryRevision: options.inventoryRevision(),
         ...(reference ? { reference } : {}),
+        ...(shared ? { defaults: shared } : {}),
       });
       if (evaluation.error) sayOnce(block, `failed: ${evaluation.error.message}`, evaluation);
       const chosen = block.routable.find(({ id }) => id === output.instanceId);

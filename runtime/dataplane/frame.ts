@@ -85,6 +85,8 @@ export interface OpenPayload {
   /** A point in time: Unix milliseconds. */
   readonly deadlineMs: number;
   readonly promptTokens: readonly number[];
+  /** How many of them are the prompt; the others were answered before a shard was lost. @default all */
+  readonly promptCount?: number;
   readonly sampling: SamplingParameters & { readonly seed: number };
   /** From shard to shard: positions that every shard copies from another session; the first step comes after them. */
   readonly shared?: { readonly session: string; readonly tokens: number } | undefined;

@@ -25,6 +25,7 @@ const openPayload = z.object({
     .max(frameLimits.maxTimings / 2),
   deadlineMs: z.number().positive(),
   promptTokens: tokens,
+  promptCount: z.number().int().min(1).optional(),
   sampling: samplingParameters.required({ seed: true }),
   shared: z.object({ session: id, tokens: z.number().int().positive() }).optional(),
 });

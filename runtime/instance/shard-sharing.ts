@@ -24,10 +24,10 @@ export function createShardSharing(
     const tokens = executor.heldTokens(session, tenant);
     return tokens === undefined ? undefined : { tokens, open: isOpen(session) };
   });
-  const promptOf = ({ tenant, route, promptTokens }: OpenPayload) => ({
+  const promptOf = ({ tenant, route, promptTokens, promptCount }: OpenPayload) => ({
     tenant,
     way: route.map(({ instanceId, address }) => `${instanceId} ${address}`).join(),
-    tokens: promptTokens,
+    tokens: promptTokens.slice(0, promptCount),
   });
 
   return {

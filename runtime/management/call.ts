@@ -21,6 +21,7 @@ export async function callFunction(
   policies: Pick<PolicyHost, 'evaluate'>,
   tenant: string,
   document: unknown,
+  signal?: AbortSignal,
 ): Promise<FunctionCallResult> {
   assertBounded('call', document);
   const { input, ...reference } = parseAs('the call', request, document);
@@ -28,6 +29,7 @@ export async function callFunction(
     ...{ tenant, hook: 'function' as const, action: 'call' as const, reference, useSite },
     input: { action: 'call', input: input as Json },
     inventoryRevision: 0,
+    ...(signal ? { signal } : {}),
   });
   const { policyUri: uri, logs, durationMs } = evaluation;
   return { policyUri: uri, output: output.output, logs, durationMs };

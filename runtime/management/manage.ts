@@ -1,6 +1,6 @@
 import type { PolicyCommandResult } from '../../sdk/client/control.ts';
 import { AiosError } from '../../sdk/errors.ts';
-import type { HookAction } from '../../sdk/hooks.ts';
+import type { HookAction, HookName } from '../../sdk/hooks.ts';
 import type { Json } from '../../sdk/packet.ts';
 import type { PolicyReference } from '../../sdk/spec/common.ts';
 import type { NetworkSpec } from '../../sdk/spec/network.ts';
@@ -57,6 +57,10 @@ function assertAsked(
   throw new AiosError('NOT_FOUND', `${target} has no policy at ${what}. Name one there first.`);
 }
 
+/** Which clusters are tried, and who gives way, is decided before there is one. */
+const asksCluster = (hook: HookName): boolean =>
+  hook !== 'clusterAllocator' && hook !== 'preemption';
+
 /** Questions of AIOS's executors that are commands there, and actions of the hook here. */
 const questions: ReadonlySet<string> = new Set(['estimate', 'check_execute']);
 
@@ -68,7 +72,10 @@ export function createManagement(parts: ManagementParts) {
     const { value } = await registry.require(tenant, 'block', id);
     const component = await registry.get(tenant, 'component', value.componentUri);
     const clusterId = parts.watched(tenant, id)?.clusterId;
-    const cluster = clusterId === undefined ? undefined : inventory.cluster(tenant, clusterId);
+    const cluster =
+      clusterId === undefined || !asksCluster(told.hook)
+        ? undefined
+        : inventory.cluster(tenant, clusterId);
     const site = siteOf(useSiteOf(id), [
       own(component && resolvePolicies(value, component.value), told.hook),
       own(cluster?.spec.policies, told.hook),

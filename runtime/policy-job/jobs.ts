@@ -108,17 +108,18 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
     const attempts = job.attempts + 1;
     const begun: PolicyJob = { ...job, status: 'running', startedAtMs: clock(), attempts };
     await write(tenant, { job: begun, request });
+    let how: Partial<PolicyJob>;
     try {
-      const { output, logs } = await runJob(options, tenant, request, signal);
-      await end(tenant, begun, { status: 'completed', output, logs });
+      how = { status: 'completed', ...(await runJob(options, tenant, request, signal)) };
     } catch (thrown) {
       const fault = AiosError.from(thrown);
       // What this control plane's end broke off begins anew with the next.
       if (closed) return;
       const { code, message } = fault;
       const status = code === 'CANCELLED' ? 'cancelled' : 'failed';
-      await end(tenant, begun, { status, error: { code, message }, logs: logsOf(fault) });
+      how = { status, error: { code, message }, logs: logsOf(fault) };
     }
+    await end(tenant, begun, how);
   }
 
   function advance(): void {

@@ -221,8 +221,9 @@ export function createPolicyHost(options: PolicyHostOptions): PolicyHost {
     forget: (tenant, useSite) => states.forget(tenant, useSite),
 
     async close() {
-      await states.close();
+      // First what runs: who waits for its state then has an answer, and what was kept is written.
       await Promise.all([runners.close(), replays?.close()]);
+      await states.close();
     },
   };
 }

@@ -25,6 +25,8 @@ export interface RunRequest {
   readonly tenant?: string;
   /** How many graphs it stands inside. @default 0 */
   readonly depth?: number;
+  /** Functions that the graph around it, and all inside that, may still call. @default as `executionLimits` says */
+  readonly budget?: { calls: number };
   /** Nobody waits for the answer any more. Where it runs in this thread, it runs on. */
   readonly signal?: AbortSignal;
 }

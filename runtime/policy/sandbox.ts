@@ -173,6 +173,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       thread = undefined;
       throw fault;
     });
+    if (request.signal?.aborted) throw cancelled();
     const { input, parameters, settings, state, nowMs, seed, timeLimitMs } = request;
     const { logLines, logLineCharacters } = runLimits;
     const guest: GuestRequest = {
@@ -189,10 +190,10 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     worker.postMessage(call);
     const result = await answered;
     request.signal?.removeEventListener('abort', end);
-    if (request.signal?.aborted && result.type !== 'answer') {
+    if (request.signal?.aborted) {
       thread = undefined;
       await worker.terminate();
-      throw cancelled();
+      if (result.type !== 'answer') throw cancelled();
     }
     if (result.type === 'answer') {
       strikes = 0;

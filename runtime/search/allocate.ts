@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import type { PolicyEvaluation } from '../../sdk/client/api.ts';
 import type { Allocation } from '../../sdk/client/control.ts';
-import { AiosError, SpecError } from '../../sdk/errors.ts';
+import { AiosError } from '../../sdk/errors.ts';
 import { nearest } from '../../sdk/nearest.ts';
 import type { Json } from '../../sdk/packet.ts';
 import { assertBounded } from '../../sdk/spec/bounds.ts';
 import { policyUri } from '../../sdk/spec/common.ts';
-import { problemsOf } from '../../sdk/spec/issues.ts';
-import { Reading } from '../../sdk/spec/reading.ts';
+import { parseAs } from '../../sdk/spec/parse.ts';
 import { compileEntityFilter } from '../placement/index.ts';
 import { candidatesOf, type SearchParts } from './search.ts';
 
@@ -28,15 +27,7 @@ const schema = z.strictObject({
 
 function read(document: unknown): z.output<typeof schema> {
   assertBounded('allocation', document);
-  const parsed = schema.safeParse(document);
-  if (parsed.success) return parsed.data;
-  const problems = problemsOf(parsed.error.issues, schema, document, new Reading());
-  const [first] = problems;
-  throw new SpecError(
-    'SPEC_INVALID',
-    `the allocation request has a problem at ${first?.path}: ${first?.message}.`,
-    { problems },
-  );
+  return parseAs('the allocation request', schema, document);
 }
 
 /**

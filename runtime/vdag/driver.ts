@@ -129,6 +129,7 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       const session = await openShardSession({
         ...{ sessionId, driverId, shards, pool, scope, knownTokens },
         tenant: request.tenant,
+        promptCount: job.promptTokens.length,
         directory: options.directory,
         deadlineMs: request.deadlineMs,
         sampling: { ...request.sampling, seed: job.seed },

@@ -44,6 +44,8 @@ export interface ShardSessionOptions {
   readonly deadlineMs: number;
   /** Prompt, and what was answered before: penalties look at both. */
   readonly knownTokens: readonly number[];
+  /** How many of them are the prompt. */
+  readonly promptCount: number;
   readonly sampling: SamplingParameters & { readonly seed: number };
 }
 
@@ -127,6 +129,7 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
       route: routeOf(options.driverId, shards),
       deadlineMs: options.deadlineMs,
       promptTokens: options.knownTokens,
+      promptCount: options.promptCount,
       sampling: options.sampling,
     };
     send({ type: 'open', payload: new TextEncoder().encode(JSON.stringify(open)) });

@@ -55,6 +55,16 @@ const lossCodes: ReadonlySet<string> = new Set([
 /** Before each further attempt to begin: a dead instance is noticed, or a slot becomes free. */
 const firstDelaysMs = [50, 500] as const;
 const recoveryDelaysMs = [20, 100, 300, 1000] as const;
+/** Sessions in a row that were lost before they gave a token: what kills them is the answer itself. */
+const maxLosses = 5;
+
+/** From a loss to the next token. */
+interface Pause {
+  readonly startedAtMs: number;
+  readonly first: AiosError;
+  attempts: number;
+  losses: number;
+}
 
 /**
  * A session whose shards may die. What was lost is computed anew from the tokens: the prompt in the same chunks, then each
@@ -70,7 +80,7 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
   let lost: AiosError | undefined;
   let closed = false;
 
-  const pause = (delayMs: number): Promise<void> =>
+  const wait = (delayMs: number): Promise<void> =>
     scope.race(new Promise((resolve) => setTimeout(resolve, delayMs)));
 
   /** «Its driver went away» is what a shard says of a stream that was cut: nobody cancelled. */
@@ -100,35 +110,40 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
         const error = AiosError.from(fault);
         const delayMs = firstDelaysMs[attempt];
         if (delayMs === undefined || !(isLoss(error) || error.code === 'BUSY')) throw error;
-        await pause(delayMs);
+        await wait(delayMs);
       }
     }
   }
 
-  async function recover(first: AiosError): Promise<void> {
-    const startedAtMs = performance.now();
+  /** Tries until a session is open again, or it has been long enough. */
+  async function recover(pause: Pause, first: AiosError): Promise<void> {
     let fault = first;
-    for (let attempt = 0; ; attempt += 1) {
+    for (;;) {
       drop(false);
-      const pausedMs = performance.now() - startedAtMs;
-      if (!(isLoss(fault) || (attempt > 0 && fault.code === 'BUSY'))) throw fault;
-      if (pausedMs > recoveryLimitMs) throw first;
-      await pause(recoveryDelaysMs[Math.min(attempt, recoveryDelaysMs.length - 1)] ?? 0);
+      if (!(isLoss(fault) || (pause.attempts > 0 && fault.code === 'BUSY'))) throw fault;
+      const tooLong = performance.now() - pause.startedAtMs > recoveryLimitMs;
+      if (tooLong || pause.losses > maxLosses) throw pause.first;
+      const delayMs = recoveryDelaysMs[Math.min(pause.attempts, recoveryDelaysMs.length - 1)];
+      pause.attempts += 1;
+      await wait(delayMs ?? 0);
       try {
-        await open();
-        const recovery = {
-          answeredTokens: answered.length,
-          pausedMs: performance.now() - startedAtMs,
-          reason: first.message,
-          attempts: attempt + 1,
-        };
-        recoveries.push(recovery);
-        options.onRecovery?.(recovery);
-        return;
+        return await open();
       } catch (again) {
         fault = AiosError.from(again);
       }
     }
+  }
+
+  /** It is over once a token came. */
+  function note({ startedAtMs, attempts, first }: Pause): void {
+    const recovery = {
+      answeredTokens: answered.length,
+      pausedMs: performance.now() - startedAtMs,
+      reason: first.message,
+      attempts,
+    };
+    recoveries.push(recovery);
+    options.onRecovery?.(recovery);
   }
 
   return {
@@ -148,16 +163,22 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
       }
     },
     async next() {
+      let pause: Pause | undefined;
       for (;;) {
         try {
           if (lost) throw lost;
           if (!current) throw new AiosError('CLOSED', 'this answer has ended.');
-          return await current.session.next();
+          const token = await current.session.next();
+          if (pause) note(pause);
+          return token;
         } catch (fault) {
           lost = undefined;
           scope.throwIfOver();
           if (closed) throw fault;
-          await recover(AiosError.from(fault));
+          const first = AiosError.from(fault);
+          pause ??= { startedAtMs: performance.now(), first, attempts: 0, losses: 0 };
+          pause.losses += 1;
+          await recover(pause, first);
         }
       }
     },

@@ -8,6 +8,8 @@ export const executionLimits = {
   graphEdges: 512,
   /** Graphs inside graphs. */
   graphDepth: 4,
+  /** Functions that one evaluation of a graph calls, those of graphs inside it included. */
+  graphCalls: 1000,
   /** Of a policy of hook `function`; at other hooks the hook's own limit counts. */
   timeLimitMs: 3_600_000,
 } as const;

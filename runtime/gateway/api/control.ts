@@ -58,7 +58,13 @@ export function controlRoutes({ controlPlane }: GatewayServices): Hono<GatewayEn
     c.json(await services().manage(c.var.facts.tenant, await readJsonBody(c.req.raw))),
   );
   routes.post('/policies/call', async (c) =>
-    c.json(await services().callFunction(c.var.facts.tenant, await readJsonBody(c.req.raw))),
+    c.json(
+      await services().callFunction(
+        c.var.facts.tenant,
+        await readJsonBody(c.req.raw),
+        c.req.raw.signal,
+      ),
+    ),
   );
   routes.post('/policy-jobs', async (c) =>
     c.json(await services().jobs.submit(c.var.facts.tenant, await readJsonBody(c.req.raw)), 201),

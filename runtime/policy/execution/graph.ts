@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { AiosError, PolicyError } from '../../../sdk/errors.ts';
 import { graphEnds } from '../../../sdk/graph.ts';
 import type { PolicyState } from '../../../sdk/hooks.ts';
@@ -12,9 +13,15 @@ import {
   runLimits,
 } from '../runner.ts';
 
+/** Threads that start are not the policy's time; what stands in line for longer than this is. */
+const graceMs = 1000;
+
 /** One call of a policy of hook `function`, its input and output checked. */
 export interface FunctionCall
-  extends Pick<RunRequest, 'state' | 'nowMs' | 'seed' | 'timeLimitMs' | 'depth' | 'signal'> {
+  extends Pick<
+    RunRequest,
+    'state' | 'nowMs' | 'seed' | 'timeLimitMs' | 'depth' | 'budget' | 'signal'
+  > {
   readonly tenant: string;
   readonly reference: PolicyReference;
   readonly input: Json;
@@ -36,12 +43,19 @@ function inputOf(
   return Object.fromEntries(before.map((from) => [from, answers.get(from) ?? null]));
 }
 
-/** Who no longer waits is told at once, whether or not what runs can be ended. */
-function whileWaited<T>(signal: AbortSignal, task: Promise<T>): Promise<T> {
+/** Who no longer waits, or may no longer, is told at once, whether or not what runs can be ended. */
+function whileWaited<T>(signal: AbortSignal, limitMs: number, task: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = (): void => reject(new PolicyError('CANCELLED', 'was cancelled.'));
+    const late = (): void =>
+      reject(new PolicyError('POLICY_TIMEOUT', `no answer in the ${limitMs} ms that were left.`));
+    // What runs has the same limit and says it better: this is for what stands in somebody's line.
+    const timer = setTimeout(late, limitMs + graceMs);
     signal.addEventListener('abort', leave, { once: true });
-    task.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+    task.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', leave);
+    });
   });
 }
 
@@ -70,11 +84,13 @@ export function createGraphRunner(
         `policy '${uri}' stands inside ${depth} graphs; at most ${executionLimits.graphDepth} are entered. Does it call itself?`,
       );
     }
-    const deadlineMs = performance.now() + request.timeLimitMs;
+    const { budget = { calls: executionLimits.graphCalls }, timeLimitMs } = request;
+    const deadlineMs = performance.now() + timeLimitMs;
     const failed = new AbortController();
     const signal = request.signal
       ? AbortSignal.any([failed.signal, request.signal])
       : failed.signal;
+    setMaxListeners(0, signal);
     const input = request.input as { readonly input: Json };
     const whole = hook === 'function' ? input.input : (input as Json);
     const answers = new Map<string, Json>();
@@ -98,7 +114,14 @@ export function createGraphRunner(
         if (leftMs <= 0) {
           throw new PolicyError(
             'POLICY_TIMEOUT',
-            `not come to within ${request.timeLimitMs} ms, the limit of the whole.`,
+            `not come to within ${timeLimitMs} ms, the limit of the whole.`,
+          );
+        }
+        budget.calls -= 1;
+        if (budget.calls < 0) {
+          throw new PolicyError(
+            'POLICY_LIMIT_EXCEEDED',
+            `not called: the graph and those inside it call more than ${executionLimits.graphCalls} functions.`,
           );
         }
         const called = call({
@@ -107,9 +130,9 @@ export function createGraphRunner(
           state: kept,
           // Of its own, and the same however the branches interleave.
           seed: (seed + Math.imul(index + 1, 0x9e3779b1)) >>> 0,
-          ...{ tenant, nowMs, timeLimitMs: leftMs, depth: depth + 1, signal },
+          ...{ tenant, nowMs, timeLimitMs: leftMs, depth: depth + 1, budget, signal },
         });
-        const answer = await whileWaited(signal, called);
+        const answer = await whileWaited(signal, leftMs, called);
         answers.set(label, answer.output);
         if (answer.state !== kept) changed.set(label, answer.state);
         logs.push(...answer.logs.map((line) => `${label}: ${line}`));

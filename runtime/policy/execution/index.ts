@@ -36,8 +36,8 @@ export interface Runners extends Pick<Executors, 'check'> {
 }
 
 /**
- * Each takes a thread: more would only wait for the processor. Jobs that somebody submitted may run for an hour, so
- * decisions have slots of their own.
+ * Each takes a thread: more would only wait for the processor. Jobs that somebody submitted or called may run for an hour,
+ * so decisions have slots of their own.
  */
 const jobSlots = { what: 'this control plane', atOnce: 4, waiting: 200 } as const;
 
@@ -45,6 +45,7 @@ export function createRunners({ loadArtifact, executors, call }: RunnersOptions)
   const pool = createSandboxPool(loadArtifact);
   const known = createExecutors(executors ?? []);
   const submitted = createSlots(jobSlots);
+  const called = createSlots(jobSlots);
   const deciding = createSlots(jobSlots);
 
   return {
@@ -65,7 +66,11 @@ export function createRunners({ loadArtifact, executors, call }: RunnersOptions)
           assertBundle(uri, source);
           return { uri, hook, source, entry: artifact.entry };
         };
-        return createJobRunner(uri, load, asJob ? submitted : deciding);
+        return createJobRunner(
+          uri,
+          load,
+          asJob ? submitted : hook === 'function' ? called : deciding,
+        );
       }
       return pool.get({ tenant, uri, hook, ...artifact, kept: execution.type === 'function' });
     },

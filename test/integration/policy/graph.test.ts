@@ -354,23 +354,39 @@ describe('a graph of functions', () => {
     });
   });
 
+  it('that calls graphs that call graphs ends at a bound, however wide', async () => {
+    const hosted = open();
+    const wide = (uri: string) =>
+      Array.from({ length: 40 }, (_, at) => ({ label: `n${at}`, policyRuleURI: uri }));
+    const end = { label: 'end', policyRuleURI: 'same-output:1.0.0-stable' };
+    let inner = 'same-output:1.0.0-stable';
+    for (const name of ['g3', 'g2', 'g1']) {
+      const edges = wide(inner).map(({ label }): [string, string] => [label, 'end']);
+      const limit = { timeLimitMs: 600_000 };
+      inner = await hosted.publish(name, graphOf([...wide(inner), end], edges, limit));
+    }
+    expect(await failure(hosted.call(inner))).toMatchObject({
+      code: 'POLICY_LIMIT_EXCEEDED',
+      message: expect.stringContaining('call more than 1000 functions'),
+    });
+  });
+
   it('decides at any hook, and takes no commands', async () => {
     const hosted = open();
-    const pick = bundle(
-      'function',
-      `return { output: { instanceId: input.input.instances[0].id } };`,
-    );
-    const picker = await hosted.publish('pick', {}, pick);
+    const whole = bundle('function', 'return { output: { firstLayers: [0] } };');
+    const uncut = await hosted.publish('uncut', {}, whole);
     const uri = await hosted.publish('by-graph', {
-      hook: 'loadBalancer',
-      ...graphOf([{ label: 'a', policyRuleURI: picker }], [], {}),
+      hook: 'splitPlanner',
+      ...graphOf([{ label: 'a', policyRuleURI: uncut }], [], {}),
     });
-    expect((await hosted.balance(uri)).output).toEqual({ instanceId: 'a' });
-    const managing = hosted.host.manage({
-      ...{ tenant, hook: 'loadBalancer', useSite: 'block/b' },
-      reference: { policyRuleURI: uri as never, parameters: {}, settings: {} },
-      command: { action: 'reset', data: {} },
+    const reference = { policyRuleURI: uri as never, parameters: {}, settings: {} };
+    const asked = { tenant, hook: 'splitPlanner' as const, useSite: 'split', reference };
+    const { output } = await hosted.host.evaluate({
+      ...{ ...asked, action: 'plan' as const, inventoryRevision: 0 },
+      input: structuredClone(exampleInputs.splitPlanner.plan),
     });
+    expect(output).toEqual({ firstLayers: [0] });
+    const managing = hosted.host.manage({ ...asked, command: { action: 'reset', data: {} } });
     expect(await failure(managing)).toMatchObject({ code: 'UNSUPPORTED' });
   });
 

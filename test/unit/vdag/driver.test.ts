@@ -39,7 +39,7 @@ async function start(
     resolveVdag: resolverOf(modelVdag(blockIds, contextTokens)),
     directory,
     artifacts: tokenizerArtifacts,
-    recoveryLimitMs: 300,
+    recoveryLimitMs: 3000,
     log: (line) => log.push(line),
   });
   cleanups.push(() => driver.close());
@@ -337,6 +337,15 @@ describe('failures', () => {
 
     expect(tokensOf(await collect(driver.generate(ask())))).toEqual(row.tokens);
     expect(first.opens).toHaveLength(2);
+  });
+
+  test('that come again before any token are not repaired for ever', async () => {
+    const error = new AiosError('SHARD_UNAVAILABLE', 'the answer kills it.');
+    const { driver, first } = await start(['b0'], { failAt: { index: 3, error } });
+
+    await expect(collect(driver.generate(ask()))).rejects.toMatchObject({ code: error.code });
+    expect(first.opens.length).toBeGreaterThan(1);
+    expect(first.opens.length).toBeLessThan(10);
   });
 
   test('of the work itself are not tried again', async () => {
