@@ -83,7 +83,10 @@ function createExecutor(options: PolicyExecutor): Executor {
     id,
     endpoint: (path) => new URL(path, base),
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    conceal: (text) => (token === undefined ? text : text.replaceAll(token, '…')),
+    conceal: (text) =>
+      token === undefined
+        ? text
+        : text.replaceAll(token, '…').replaceAll(JSON.stringify(token).slice(1, -1), '…'),
     inTurn: (caller, task) =>
       inSlot(caller, (leftMs) => strikes.watch(caller.policy, () => task(leftMs))),
   };

@@ -65,7 +65,8 @@ export function createRemoteRunner(
         const said = executor.conceal(text).slice(0, 200).trim();
         throw wrong('POLICY_UNREACHABLE', `got HTTP ${response.status}${said && `: ${said}`}`);
       }
-      return JSON.parse(text);
+      // Also what it answers: an executor that echoes its request would hand the operator's token to whoever asks.
+      return JSON.parse(executor.conceal(text));
     } catch (thrown) {
       if (AiosError.isInstance(thrown)) throw thrown;
       if (limit.aborted) throw wrong('POLICY_TIMEOUT', `did not answer within ${timeLimitMs} ms`);

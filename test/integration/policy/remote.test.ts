@@ -52,6 +52,20 @@ describe('a remote policy', () => {
     ]);
   });
 
+  it('does not hand the token on, not in what it answers either', async () => {
+    const { hosted, uri } = await open(
+      ({ headers }) => ({
+        success: true,
+        data: { output: { ...headers } },
+        state: { headers } as never,
+      }),
+      { token: 'secret-token' },
+    );
+    const { output, evaluation } = await hosted.call(uri);
+    expect(JSON.stringify(output)).toContain('Bearer …');
+    expect(JSON.stringify([output, evaluation])).not.toContain('secret-token');
+  });
+
   it('keeps what it gives back as state, here, across restarts', async () => {
     const { executor, hosted, uri } = await open(({ body }) => {
       const { turns = 0 } = body.state as { turns?: number };
