@@ -49,7 +49,11 @@ export const replay = defineCommand({
   ],
   options: (parser) =>
     parser
-      .positional('decision', { type: 'string', demandOption: true, describe: 'Its id, or what it is about' })
+      .positional('decision', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Its id, or what it is about',
+      })
       .option('with', { type: 'string', nargs: 1, describe: 'URI of another policy' })
       .option('parameters', {
         type: 'string',
