@@ -42,12 +42,20 @@ function shell(line: string, input = ''): Promise<{ code: number; out: string; e
   });
 }
 
+/** What a line says its exit code is, in its comment: where it says nothing, 0. */
+const exitCodeOf = (line: string) => Number(/#.*exit code (\d+)/.exec(line)?.[1] ?? 0);
+
 /** Runs every line of a block of commands; the last one's output. */
 async function runAll(commands: string, input?: string): Promise<string> {
   let last = '';
   for (const line of commands.replaceAll('\\\n', ' ').split('\n').filter(Boolean)) {
     const { code, out, err } = await shell(line, input);
-    expect({ line, code, err: code === 0 ? '' : err }).toEqual({ line, code: 0, err: '' });
+    const expected = exitCodeOf(line);
+    expect({ line, code, err: code === expected ? '' : err }).toEqual({
+      line,
+      code: expected,
+      err: '',
+    });
     last = out;
   }
   return last;
@@ -88,9 +96,10 @@ describe('the commands of the README work as they stand', () => {
   });
 
   it('of explaining', async () => {
-    for (const commands of codeOf('Why was it placed there?')) {
-      expect(await runAll(commands)).toContain('least-loaded:1.0.0-stable');
-    }
+    const [asked = '', again = ''] = codeOf('Why was it placed there?');
+
+    expect(await runAll(asked)).toContain('least-loaded:1.0.0-stable');
+    await runAll(again);
   });
 
   it('of a vDAG, whose document is that of the example', async () => {
