@@ -17,7 +17,7 @@ import type { ControlServices } from './control-services.ts';
 import { callFunction, createManagement, type ManagementParts } from './management/index.ts';
 import type { Jobs } from './policy-job/index.ts';
 import type { Registry } from './registry/index.ts';
-import type { CordonCommands, Scaling, ScalingParts } from './scaling/index.ts';
+import type { CordonCommands, Scaling } from './scaling/index.ts';
 import { allocate, type SearchParts, search } from './search/index.ts';
 
 export interface ControlServiceParts {
@@ -26,8 +26,7 @@ export interface ControlServiceParts {
   readonly admission: Admission;
   readonly requests: AdmissionRequests;
   readonly changes: Pick<Changes, 'storeCluster'>;
-  readonly scaling: Pick<Scaling, 'autoscale'>;
-  readonly scale: ScalingParts['scale'];
+  readonly scaling: Pick<Scaling, 'autoscale' | 'scale'>;
   readonly cordoning: CordonCommands;
   readonly searching: SearchParts;
   readonly managing: Omit<ManagementParts, 'admit'>;
@@ -187,7 +186,7 @@ export function createControlServices(parts: ControlServiceParts): ControlServic
     scale(tenant, blockId, document) {
       const schema = z.strictObject({ instances: z.number() });
       const { instances } = parseAs('a scale request', schema, document);
-      return parts.scale({ tenant, blockId, instances, by: 'request' });
+      return parts.scaling.scale(tenant, blockId, instances);
     },
     autoscale: (tenant, blockId) => parts.scaling.autoscale(tenant, blockId),
     search: (tenant, document) => search(searching, tenant, document),

@@ -91,7 +91,7 @@ export function createControls(parts: ControlParts): Controls {
     wouldAdmit: (tenant, block) =>
       admission.check({ ...requests.block(tenant, 'add_block', block.id, block), clusterIds: [] }),
     services: createControlServices({
-      ...{ book, registry, admission, requests, changes, scaling, scale, searching },
+      ...{ book, registry, admission, requests, changes, scaling, searching },
       jobs,
       cordoning: createCordonCommands({ documents: registry, admission, requests, cordons }),
       managing: {

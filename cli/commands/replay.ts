@@ -21,10 +21,11 @@ export function jsonOption(
   throw new AiosError('REQUEST_INVALID', `${option} must be a JSON object such as '{"a": 1}'.`);
 }
 
-/** A decision by its id, or the newest about a thing: `block/hello`. @throws {AiosError} NOT_FOUND */
+/** A decision by its id, or the newest that a policy made about a thing: `block/hello`. @throws {AiosError} NOT_FOUND */
 async function decisionId(name: string, { client }: Context): Promise<string> {
   if (!name.includes('/')) return name;
-  const [newest] = await client.decisions({ subject: name, limit: 1 });
+  const about = await client.decisions({ subject: name, limit: 50 });
+  const newest = about.find(({ policies }) => policies.length > 0) ?? about[0];
   if (newest) return newest.id;
   throw new AiosError(
     'NOT_FOUND',

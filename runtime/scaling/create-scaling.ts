@@ -1,4 +1,5 @@
 import type { Decision } from '../../sdk/client/api.ts';
+import type { ScaleStatus } from '../../sdk/client/control.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { OnFailure, WatchedBlock } from '../block/index.ts';
 import type { NewDecision } from '../decision/index.ts';
@@ -12,6 +13,8 @@ import { checkBlock, checkCluster } from './stability.ts';
 export interface Scaling {
   /** Asks a block's autoscaler now. @throws {AiosError} NOT_FOUND */
   autoscale(tenant: string, blockId: string): Promise<Decision>;
+  /** What a person asked for; told like what a policy decides. @throws {AiosError} as {@link createScaleBlock} does */
+  scale(tenant: string, blockId: string, instances: number): Promise<ScaleStatus>;
   readonly onFailure: OnFailure;
   /** Asks everybody whose time has come; the platform does it once a second. */
   tick(): Promise<void>;
@@ -123,6 +126,29 @@ export function createScaling(
       if (!block) throw new AiosError('NOT_FOUND', `block '${blockId}' does not exist.`);
       const decision = await autoscale(parts, block);
       return decisions.record(decision);
+    },
+    async scale(tenant, blockId, instances) {
+      const before = blocks.watched(tenant, blockId)?.declared.wanted;
+      const status = await parts.scale({ tenant, blockId, instances, by: 'request' });
+      const { minInstances, maxInstances } = status;
+      const changed = before !== status.instances;
+      const count = changed ? `${before ?? '?'} → ${status.instances} instances` : `${before} stay`;
+      decisions.record({
+        ...{ tenant, kind: 'scaling', subject: `block/${blockId}`, blockId, reason: 'scale' },
+        ...{
+          evaluations: [],
+          outcome: changed ? 'changed' : 'held',
+          message: `${count}, by request`,
+        },
+        details: {
+          before,
+          minInstances,
+          maxInstances,
+          asked: instances,
+          instances: status.instances,
+        },
+      });
+      return status;
     },
     async close() {
       closed = true;

@@ -39,6 +39,8 @@ test('a block is scaled within its limits, keeps its number over a restart, and 
   await running('ocr', 3);
   await plane.control.scale(tenant, 'ocr', { instances: 2 });
   await running('ocr', 2);
+  const [last] = await plane.decisions('scaling');
+  expect(last).toMatchObject({ outcome: 'changed', message: '3 → 2 instances, by request' });
 
   // Limits that change afterwards hold.
   await put('ocr', { maxInstances: 1 });
