@@ -2,6 +2,7 @@ import {
   compileClusterFilter,
   compileEntityFilter,
   compileNodeFilter,
+  filterVariables,
 } from '../../runtime/placement/filter/index.ts';
 import type { BlockStatus, ClusterStatus } from '../../sdk/client/api.ts';
 import type { ClusterSnapshot } from '../../sdk/cluster.ts';
@@ -123,6 +124,21 @@ function render(level: Level, rows: readonly Row[], { style, table }: Context): 
   ].join('\n');
 }
 
+function listVariables(only: Level | undefined, context: Context): void {
+  const variables = (only ? [only] : levels).flatMap((level) =>
+    filterVariables[level]().map((variable) => ({ level, ...variable })),
+  );
+  context.result(variables, () =>
+    context.table(
+      ['about', 'in', 'name', 'is'],
+      variables.map(({ level, query, name, type, list }) => [
+        ...[level, query, name],
+        list ? `list of ${type}` : type,
+      ]),
+    ),
+  );
+}
+
 export const filter = defineCommand({
   usage: 'filter [spec]',
   summary: 'Tries a filter against what there is now: who passes, and what refuses the others',
@@ -135,13 +151,23 @@ export const filter = defineCommand({
       `echo '{"variable": "freeMem", "operator": ">=", "value": 16384}' | aios filter - --level gpu`,
       'every GPU, and whether it has 16 GiB free',
     ],
+    ['aios filter --variables --level node', 'the names that conditions on nodes may use'],
   ],
   options: (parser) =>
-    documentOptions(parser).option('level', {
-      choices: levels,
-      describe: 'What is tried; one condition alone is about these',
-    }),
+    documentOptions(parser)
+      .option('level', {
+        choices: levels,
+        describe: 'What is tried; one condition alone is about these',
+      })
+      .option('variables', {
+        type: 'boolean',
+        describe: 'Lists the names that conditions may use, and asks nobody',
+      }),
   async run(args, context) {
+    if (args.variables) {
+      listVariables(args.level, context);
+      return;
+    }
     const document = await readDocument(context, namedFile(args));
     const level = args.level ?? levelOf(document);
     const rowsOf = compile(level, document);

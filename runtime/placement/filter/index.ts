@@ -46,6 +46,7 @@ export {
 } from './entity-filter.ts';
 export type { NodeFilter, NodeSurvey, RefusedNodes } from './node-filter.ts';
 export { carryTable, type NodeRun, tableOf } from './node-table.ts';
+export { type FilterVariable, filterVariables } from './variables.ts';
 
 /** Nothing for a cluster that passes; else the first condition that refused it, and the value seen. */
 export type ClusterFilter = (subject: FilterSubject) => Misfit | undefined;
