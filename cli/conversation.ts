@@ -2,11 +2,14 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { ChatMessage, ChatRequest } from '../sdk/client/index.ts';
 import { AiosError } from '../sdk/errors.ts';
+import { type AnswerTiming, renderTiming, timingOf } from './answer-timing.ts';
 import { orderHelp, readOrder } from './chat-orders.ts';
 import type { Context } from './context.ts';
 
 interface ConversationOptions {
   readonly system?: string | undefined;
+  /** Says after each answer where its time went. @default false */
+  readonly timings?: boolean | undefined;
   readonly request: Omit<ChatRequest, 'messages' | 'signal'>;
 }
 
@@ -18,6 +21,8 @@ interface Answer {
   readonly finishReason?: string;
   readonly completionTokens: number;
   readonly tokensPerSecond: number;
+  /** As the server says; absent where it does not, or nobody asked. */
+  readonly timings?: AnswerTiming;
 }
 
 /** Streams one answer to the terminal. */
@@ -41,7 +46,13 @@ async function ask(context: Context, request: ChatRequest, signal: AbortSignal):
   };
   try {
     for await (const event of context.client.chat({ ...request, signal })) {
-      if (event.type === 'end') return finish(false, event.finishReason, event.completionTokens);
+      if (event.type === 'end') {
+        const timings = timingOf(event);
+        return {
+          ...finish(false, event.finishReason, event.completionTokens),
+          ...(timings ? { timings } : {}),
+        };
+      }
       if (event.type === 'prompt') continue;
       if (tokens.length === 0) firstAt = performance.now();
       text += event.text;
@@ -141,7 +152,7 @@ export async function converse(context: Context, options: ConversationOptions): 
             content: answer.text,
           });
         }
-        showEnd(context, answer, interactive, options.request.maxTokens);
+        showEnd(context, answer, interactive, options);
       } catch (error) {
         const failure = AiosError.from(error);
         const full = failure.code === 'CONTEXT_LENGTH_EXCEEDED';
@@ -166,17 +177,24 @@ function showEnd(
   context: Context,
   answer: Answer,
   interactive: boolean,
-  maxTokens = Number.POSITIVE_INFINITY,
+  options: ConversationOptions,
 ): void {
   const { style } = context;
+  const { timings, ...rest } = answer;
   if (context.json) {
-    context.print(JSON.stringify(answer));
+    context.print(JSON.stringify(options.timings ? answer : rest));
     return;
   }
+  const { maxTokens = Number.POSITIVE_INFINITY } = options.request;
   context.print('');
   const cut = answer.finishReason === 'length';
   const full = cut && answer.completionTokens < maxTokens;
   if (full) context.note(style.warn('  cut: the model’s context is full; /new starts another.'));
+  if (options.timings) {
+    context.note(
+      style.dim(timings ? renderTiming(timings, context) : '  the server says no times.'),
+    );
+  }
   if (!interactive) return;
   const speed = `${answer.completionTokens} tokens, ${answer.tokensPerSecond.toFixed(0)} a second`;
   const end = answer.cancelled ? 'stopped; ' : cut && !full ? 'cut at --max-tokens; ' : '';

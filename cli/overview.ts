@@ -7,6 +7,7 @@ import type {
 } from '../sdk/client/api.ts';
 import type { NodeCordon } from '../sdk/client/control.ts';
 import type { PolicyListing } from '../sdk/client/index.ts';
+import type { LayerStatus } from '../sdk/client/layer.ts';
 import type { ComponentSpec } from '../sdk/spec/component.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
@@ -108,6 +109,23 @@ export function renderComponents(components: readonly ComponentSpec[], renderer:
   ]);
   return renderer.table(['component', 'runs'], rows);
 }
+
+/** One row a part of a model: who runs it, and for whom. */
+export function renderLayers(layers: readonly LayerStatus[], renderer: Renderer): string {
+  const rows = layers.map(({ hash, kind, layers: range, fileBytes, blocks, vdags, noted }) => [
+    hash.replace('sha256:', '').slice(0, 12),
+    range ? `${range[0]}–${range[1]}` : kind,
+    formatBytes(fileBytes),
+    blocks.map(({ id }) => id).join(', ') || '–',
+    `${sum(blocks.map((block) => block.readyInstances))} of ${sum(blocks.map((block) => block.wantedInstances))}`,
+    bytes(sum(blocks.map((block) => block.wantedInstances * (block.memoryBytes ?? 0)))),
+    vdags.join(', ') || (noted?.model ?? '–'),
+  ]);
+  const titles = ['layer', 'layers', '>files', 'blocks', '>ready', '>memory', 'vdags'];
+  return renderer.table(titles, rows);
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, one) => total + one, 0);
 
 export function renderPolicies(policies: readonly PolicyListing[], renderer: Renderer): string {
   const rows = [...policies]

@@ -1,21 +1,29 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { builtinPolicies } from '../policies/index.ts';
-import { splitModel, splitters } from '../runtime/model/index.ts';
+import {
+  defaultMaxSessions,
+  previewSplit,
+  type SplitModelOptions,
+  splitters,
+} from '../runtime/model/index.ts';
 import { createPolicyHost } from '../runtime/policy/index.ts';
 import { createMemoryStore } from '../runtime/store/index.ts';
 import { AiosError } from '../sdk/errors.ts';
-import type { HookInput } from '../sdk/hooks.ts';
 import { hooks } from '../sdk/hooks.ts';
 import { defaultTenant, type PolicyUri, policyUri } from '../sdk/ids.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
-import type { SplitPlan } from '../sdk/spec/plan.ts';
+import type { SplitPlan, WeightDtype } from '../sdk/spec/plan.ts';
 import type { Context } from './context.ts';
+import { splitWith } from './custom-splitter.ts';
 import { renderBar } from './progress.ts';
+import { modelOf, type Nodes, type Planned, plannerFor, readFit } from './split-fit.ts';
+import type { PlannedSplit } from './split-preview.ts';
 
 interface SplitArguments {
   readonly model: string;
-  readonly out: string;
+  /** Needed to split, not to plan. */
+  readonly out?: string | undefined;
   readonly shards?: number | undefined;
   /** Clusters. */
   readonly fit?: readonly string[] | undefined;
@@ -25,30 +33,12 @@ interface SplitArguments {
   readonly maxSessions?: number | undefined;
   readonly context?: number | undefined;
   readonly copy?: boolean | undefined;
-}
-
-type Nodes = HookInput<'splitPlanner'>['nodes'];
-
-/** What the healthy nodes of the clusters may still promise, as the server knows it. */
-async function freeNodes({ client }: Context, clusters: readonly string[]): Promise<Nodes> {
-  const found = await Promise.all(clusters.map((id) => client.get('cluster', id)));
-  const nodes = found.flatMap(({ spec, nodes: snapshots }) =>
-    snapshots
-      .filter(({ healthy }) => healthy)
-      .map(({ id, free }) => ({
-        clusterId: spec.id,
-        nodeId: id,
-        freeMemoryBytes: free.memoryBytes,
-        cpuCores: free.cpuCores,
-      })),
-  );
-  if (clusters.length > 0 && nodes.length === 0) {
-    throw new AiosError(
-      'SPLIT_INFEASIBLE',
-      `no node of ${clusters.join(', ')} is healthy; there is nothing to fit the model to.`,
-    );
-  }
-  return nodes;
+  readonly dtype?: WeightDtype | undefined;
+  readonly block?: number | undefined;
+  /** A file of the user's own. */
+  readonly splitter?: string | undefined;
+  /** Told what the planner said of the nodes. */
+  readonly onPlanned?: ((planned: Planned) => void) | undefined;
 }
 
 /** A planner of the user's own, from a file. It is trusted: it runs here, on the user's own machine. */
@@ -93,17 +83,57 @@ async function assertModel(context: Context, model: string): Promise<void> {
 }
 
 /** Splits the model here, with the cuts of the planner policy. */
-export async function splitForNodes(context: Context, args: SplitArguments): Promise<SplitPlan> {
+export async function splitForNodes(
+  context: Context,
+  args: SplitArguments & { readonly out: string },
+): Promise<SplitPlan> {
+  return withPlanner(context, args, (options) =>
+    splitWith(context, args.splitter, { ...options, outFolder: context.path(args.out) }),
+  );
+}
+
+/** What {@link splitForNodes} would write, and where it would fit. */
+export async function previewForNodes(
+  context: Context,
+  args: SplitArguments,
+): Promise<PlannedSplit> {
+  if (args.splitter !== undefined) {
+    throw new AiosError(
+      'UNSUPPORTED',
+      'what a splitter of yours would write is known when it has run. Leave --dry-run out.',
+    );
+  }
+  return withPlanner(context, args, async (options, nodes) => {
+    let chosenNodes: readonly string[] | undefined;
+    const preview = await previewSplit({
+      ...options,
+      async plan(outline) {
+        const answer = await options.plan(outline);
+        if ('nodes' in answer) chosenNodes = answer.nodes;
+        return answer;
+      },
+    });
+    return { ...preview, nodes, ...(chosenNodes ? { chosenNodes } : {}) };
+  });
+}
+
+/** Runs the planner policy beside what needs it. */
+async function withPlanner<T>(
+  context: Context,
+  args: SplitArguments,
+  use: (options: Omit<SplitModelOptions, 'outFolder'>, nodes: Nodes) => Promise<T>,
+): Promise<T> {
   const { progress, signal } = context;
-  await assertModel(context, args.model);
+  if (args.splitter === undefined) await assertModel(context, args.model);
   const own =
     args.planner &&
     extname(args.planner) !== '' &&
     /^\.?\.?\/|\.(ts|js|mts|mjs)$/.test(args.planner)
       ? await importPlanner(context, args.planner)
       : undefined;
-  const planner = own?.uri ?? builtinPlanner(args.planner ?? hooks.splitPlanner.defaultPolicy);
-  const nodes = await freeNodes(context, args.fit ?? []);
+  const fit = await readFit(context, args.fit ?? []);
+  const { defaultPolicy } = hooks.splitPlanner;
+  const planner = own?.uri ?? builtinPlanner(args.planner ?? plannerFor(fit, defaultPolicy));
   const store = createMemoryStore();
   const host = createPolicyHost({
     builtins: own ? [...builtinPolicies, own] : builtinPolicies,
@@ -113,9 +143,8 @@ export async function splitForNodes(context: Context, args: SplitArguments): Pro
     },
   });
   try {
-    return await splitModel({
+    const options: Omit<SplitModelOptions, 'outFolder'> = {
       modelFolder: context.path(args.model),
-      outFolder: context.path(args.out),
       splitters,
       planner,
       copy: args.copy ?? false,
@@ -123,9 +152,11 @@ export async function splitForNodes(context: Context, args: SplitArguments): Pro
       cutTensors: args.cut?.flatMap((names) => names.split(',')).filter(Boolean) ?? [],
       ...(args.maxSessions === undefined ? {} : { maxSessions: args.maxSessions }),
       ...(args.context === undefined ? {} : { contextTokens: args.context }),
+      ...(args.dtype ? { dtype: args.dtype } : {}),
+      ...(args.block === undefined ? {} : { blockSize: args.block }),
       signal,
       onProgress: ({ fraction, message }) => progress.update(`${renderBar(fraction)}  ${message}`),
-      async plan({ name, layers, embeddingBytes, headBytes, overheadBytes }) {
+      async plan(outline) {
         const { output } = await host.evaluate({
           tenant: defaultTenant,
           hook: 'splitPlanner',
@@ -133,16 +164,18 @@ export async function splitForNodes(context: Context, args: SplitArguments): Pro
           reference: { policyRuleURI: planner, parameters: {}, settings: {} },
           input: {
             action: 'plan',
-            model: { name, layers, embeddingBytes, headBytes, overheadBytes },
+            model: modelOf(outline, args.maxSessions ?? defaultMaxSessions),
             ...(args.shards === undefined ? {} : { shards: args.shards }),
-            nodes,
+            ...fit,
           },
-          useSite: `split/${name}`,
+          useSite: `split/${outline.name}`,
           inventoryRevision: 0,
         });
+        args.onPlanned?.({ fit, answer: output });
         return output;
       },
-    });
+    };
+    return await use(options, fit.nodes);
   } finally {
     progress.done();
     await host.close();

@@ -6,11 +6,13 @@ import { blockLogs, instanceLogs } from './control-plane-logs.ts';
 import { createViews } from './control-plane-views.ts';
 import type { Controls } from './create-controls.ts';
 import type { DecisionServices } from './decision/index.ts';
+import type { Layers } from './layer/index.ts';
 import type { Inventory, Metrics } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
 import { type Registry, resolveVdag } from './registry/index.ts';
 import type { Cordons } from './scaling/index.ts';
+import type { SplitService } from './split-task/index.ts';
 import type { Store } from './store/index.ts';
 
 export interface ControlPlaneParts {
@@ -21,6 +23,8 @@ export interface ControlPlaneParts {
   readonly cordons: Pick<Cordons, 'of'>;
   readonly metrics: Metrics;
   readonly decisions: DecisionServices;
+  readonly layers: Layers;
+  readonly splits: SplitService;
   readonly placement: Placement;
   readonly registry: Registry;
   readonly blocks: BlockManager;
@@ -43,6 +47,8 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
     artifacts,
     metrics: parts.metrics,
     decisions: parts.decisions,
+    layers: parts.layers,
+    splits: parts.splits,
     status: async (tenant) => ({ ...parts.facts, ...(await views.all(tenant)) }),
     control: controls.services,
     create: (tenant, kind, document, options = {}) =>
@@ -50,7 +56,7 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
     dryRunBlock: (tenant, document) => dryRuns.dryRun(tenant, document),
     previewBlock: (tenant, document) => dryRuns.preview(tenant, document),
     reassign: (tenant, instanceId, reason) => blocks.reassign(tenant, instanceId, reason),
-    createPlan: (tenant, plan) => controls.changes.createPlan(tenant, plan),
+    createPlan: (tenant, plan, options) => controls.changes.createPlan(tenant, plan, options),
     list: (tenant, kind) => views.list(tenant, kind),
     get: (tenant, kind, id) => views.get(tenant, kind, id),
     delete: (tenant, kind, id) => controls.changes.delete(tenant, kind, id),

@@ -12,7 +12,7 @@ import {
 import type { BlockManager } from './block/index.ts';
 import type { Inventory } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
-import type { Registry } from './registry/index.ts';
+import type { PlanOptions, Registry } from './registry/index.ts';
 import { type AssignParts, assignBlocks, bind } from './search/index.ts';
 import type { Store, StoredDocument } from './store/index.ts';
 
@@ -31,7 +31,7 @@ export interface ChangeParts {
 /** Everything that changes what is declared, behind the pre-checks. */
 export interface Changes {
   create(tenant: string, kind: ResourceKind, document: unknown, replace: boolean): Promise<Created>;
-  createPlan(tenant: string, plan: unknown): Promise<CreatedPlan>;
+  createPlan(tenant: string, plan: unknown, options?: PlanOptions): Promise<CreatedPlan>;
   delete(tenant: string, kind: ResourceKind, id: string): Promise<void>;
   /** Stores a cluster that was admitted. `expected`: as it was when that was decided. */
   storeCluster(
@@ -184,12 +184,17 @@ export function createChanges(parts: ChangeParts): Changes {
     return registry.create(tenant, 'vdag', next === bound ? document : next, { replace, amend });
   }
 
-  async function createPlan(tenant: string, document: unknown): Promise<CreatedPlan> {
+  async function createPlan(
+    tenant: string,
+    document: unknown,
+    options?: PlanOptions,
+  ): Promise<CreatedPlan> {
     const concerned = (['add_block', 'add_vdag_controller'] as const).some((action) =>
       admission.concerns({ tenant, action }),
     );
-    if (!concerned) return registry.createPlan(tenant, document);
-    const plan = readPlan(document);
+    if (!concerned) return registry.createPlan(tenant, document, options);
+    // Nobody is asked about blocks that are there already.
+    const { plan, shared } = await registry.sharePlan(tenant, readPlan(document), options);
     const isNew = async (kind: 'block' | 'vdag', id: string) =>
       (await registry.get(tenant, kind, id)) === undefined;
     const planned: typeof plan.blocks = [];
@@ -201,7 +206,9 @@ export function createChanges(parts: ChangeParts): Changes {
     const { vdag } = plan;
     const asked = requests.vdag(tenant, 'add_vdag_controller', vdag, vdag);
     const controller = (await isNew('vdag', vdag.uri)) ? await admission.admit(asked) : vdag;
-    return registry.createPlan(tenant, { ...plan, blocks: planned, vdag: controller });
+    const next = { ...plan, blocks: planned, vdag: controller };
+    const created = await registry.createPlan(tenant, next, { share: false });
+    return shared.length > 0 ? { ...created, sharedBlocks: shared } : created;
   }
 
   /** Nobody is asked about what does not exist; and where nobody would be asked, nothing waits. */

@@ -6,7 +6,7 @@ import type {
   VdagStatus,
 } from '../sdk/client/api.ts';
 import type { BlockManager } from './block/index.ts';
-import type { Inventory } from './metrics/index.ts';
+import type { Inventory, Metrics } from './metrics/index.ts';
 import type { Placement } from './placement/index.ts';
 import type { PolicyHost } from './policy/index.ts';
 import type { Registry } from './registry/index.ts';
@@ -41,6 +41,7 @@ export function createViews(parts: {
   readonly cordons: Pick<Cordons, 'of'>;
   readonly placement: Placement;
   readonly blocks: BlockManager;
+  readonly metrics: Pick<Metrics, 'answering' | 'speeds'>;
 }): Views {
   const { registry, policies, inventory, placement, blocks } = parts;
 
@@ -51,9 +52,11 @@ export function createViews(parts: {
   }: StoredDocument<ResourceSpecs['cluster']>): ClusterStatus {
     const view = inventory.cluster(tenant, spec.id);
     const cordons = parts.cordons.of(tenant, spec.id);
+    const links = parts.metrics.speeds.links(tenant, spec.id);
     return {
       ...{ spec, revision, nodes: view ? placement.snapshot(tenant, view).nodes : [] },
       ...(cordons.length > 0 ? { cordons } : {}),
+      ...(links.length > 0 ? { links } : {}),
     };
   }
 
@@ -80,7 +83,11 @@ export function createViews(parts: {
     { value: spec, revision }: StoredDocument<ResourceSpecs['vdag']>,
   ): Promise<VdagStatus> {
     const waiting = [...new Set(await waitingFor(tenant, spec, new Set()))];
-    return { spec, revision, ready: waiting.length === 0, waitingFor: waiting };
+    const serving = parts.metrics.answering.serving(tenant, spec.uri);
+    return {
+      ...{ spec, revision, ready: waiting.length === 0, waitingFor: waiting },
+      ...(serving ? { serving } : {}),
+    };
   }
 
   async function policyViews(tenant: string): Promise<readonly PolicyView[]> {

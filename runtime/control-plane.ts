@@ -11,8 +11,11 @@ import type { AnyPolicy } from '../sdk/policy.ts';
 import type { VdagSpec } from '../sdk/spec/vdag.ts';
 import type { ControlServices } from './control-services.ts';
 import type { DecisionServices, Retention } from './decision/index.ts';
+import type { Layers } from './layer/index.ts';
 import type { Metrics } from './metrics/index.ts';
 import type { PolicyExecutor } from './policy/host.ts';
+import type { SplitService } from './split-task/index.ts';
+import type { Tracer } from './tracing/index.ts';
 
 /** One running instance, chosen by the block's load balancer for one session or request. */
 export interface RoutedInstance {
@@ -22,6 +25,8 @@ export interface RoutedInstance {
   readonly nodeId: string;
   readonly address: string;
   readonly secret: string;
+  /** Aborts when the instance is to end: sessions that can move elsewhere do, between two tokens. */
+  readonly leaving?: AbortSignal;
   /** Call once when the session or request ends, however it ends. What is not said to have failed went well. */
   release(outcome?: { readonly ok: boolean }): void;
 }
@@ -38,7 +43,13 @@ export interface InstanceDirectory {
     readonly sessionId: string;
     readonly waitMs: number;
     readonly signal: AbortSignal;
+    /** Instances to leave out as long as others are ready. */
+    readonly avoid?: ReadonlySet<string>;
   }): Promise<RoutedInstance>;
+  /** Ids of the instances that could be picked now. Without it nobody is known to stand in for another. */
+  ready?(tenant: string, blockId: string): readonly string[];
+  /** Sessions that a block's ready instances hold together; undefined: none is ready, or they do not say. */
+  slots?(tenant: string, blockId: string): number | undefined;
   /** A caller saw this instance fail: it is checked at once. */
   report(instanceId: string, error: unknown): void;
 }
@@ -69,6 +80,10 @@ export interface ControlPlaneOptions {
   readonly decisions?: Retention;
   /** Services that evaluate policies of execution `remote`; documents know them by id alone. @default none */
   readonly policyExecutors?: readonly PolicyExecutor[];
+  /** Absolute paths of folders whose models may be split by tasks. @default none */
+  readonly modelFolders?: readonly string[];
+  /** Takes over the spans of traced sessions that shards report. @default nothing is traced */
+  readonly tracer?: Tracer | undefined;
   /** One line of the control plane's log. */
   readonly log?: (line: string) => void;
 }
@@ -83,6 +98,10 @@ export interface ControlPlane {
   readonly control?: ControlServices;
   /** Absent where none are kept. */
   readonly decisions?: DecisionServices;
+  /** Absent where nobody asks which parts of models run. */
+  readonly layers?: Layers;
+  /** Absent where it splits no models. */
+  readonly splits?: SplitService;
   status(tenant: string): Promise<SystemStatus>;
   /** @throws {SpecError} SPEC_INVALID with every problem; ALREADY_EXISTS */
   create(
@@ -97,7 +116,12 @@ export interface ControlPlane {
   previewBlock(tenant: string, document: unknown): Promise<PlacementPreview>;
   /** Has an instance elsewhere: the new one first, then the old one goes. @returns false: it stays where it is */
   reassign(tenant: string, instanceId: string, reason: string): Promise<boolean>;
-  createPlan(tenant: string, plan: unknown): Promise<CreatedPlan>;
+  /** @param options - `share: false`: no block of another model serves this one too */
+  createPlan(
+    tenant: string,
+    plan: unknown,
+    options?: { readonly share?: boolean },
+  ): Promise<CreatedPlan>;
   list(tenant: string, kind: ResourceKind): Promise<readonly unknown[]>;
   get(tenant: string, kind: ResourceKind, id: string): Promise<unknown>;
   /** @throws {AiosError} NOT_FOUND; IN_USE - something refers to it (details: by) */

@@ -16,13 +16,16 @@ import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';
 import { createControlPlaneApi } from './control-plane-api.ts';
 import { type Controls, createControls } from './create-controls.ts';
 import { openDecisionLog, openDecisionServices } from './decision/index.ts';
-import { createInventory, createMetrics } from './metrics/index.ts';
+import { createLayers } from './layer/index.ts';
+import { createInventory, createMetrics, createSpeedBook } from './metrics/index.ts';
 import { createPlacement } from './placement/index.ts';
 import { createPolicyHost } from './policy/index.ts';
 import { openJobs } from './policy-job/index.ts';
 import { createRegistry, createSerial } from './registry/index.ts';
 import { openCordons } from './scaling/index.ts';
+import { freeNodes, openSplitService } from './split-task/index.ts';
 import { createSqliteStore } from './store/index.ts';
+import { recordShardSpans } from './tracing/index.ts';
 
 /** What was opened, so that it can be closed in the opposite order: at the end, or when a later part does not open. */
 class Opened {
@@ -98,7 +101,7 @@ async function checkCluster(
  * @throws {PolicyError} POLICY_DEFAULT_MISSING
  */
 export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { dataDirectory, orphanTimeoutMs = 30_000, log = () => undefined } = options;
+  const { dataDirectory, orphanTimeoutMs = 30_000, tracer, log = () => undefined } = options;
   const opened = new Opened();
   let manager: BlockManager | undefined;
   let controls: Controls | undefined;
@@ -142,8 +145,12 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       [local.name, local],
       [simulated.name, simulated],
     ]);
+    const speeds = createSpeedBook();
     const inventory = opened.add(
-      createInventory({ backends, log, onMeasured: () => manager?.retryPending('room') }),
+      createInventory({
+        ...{ backends, log, speedOf: speeds.node },
+        onMeasured: () => manager?.retryPending('room'),
+      }),
     );
     const placement = createPlacement({
       host: policies,
@@ -177,7 +184,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     const cordons = opened.add(await openCordons({ store, inventory, exclusive, log }));
     const metrics = opened.add(
       createMetrics({
-        ...{ inventory, log, snapshot: placement.snapshot },
+        ...{ inventory, log, speeds, snapshot: placement.snapshot },
         blocks: async () => (await manager?.readings()) ?? [],
       }),
     );
@@ -203,6 +210,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
         orphanTimeoutMs,
         onFailure: async (...failure) => controls?.onFailure(...failure),
         requests: metrics.requests,
+        onSpans: tracer && ((...reported) => recordShardSpans(tracer, ...reported)),
         log,
       }),
     );
@@ -222,6 +230,18 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     );
     await inventory.measure();
     await metrics.collect();
+    const { changes } = controls;
+    const layers = createLayers({ store, documents: registry, blockStatus: blocks.status });
+    const splits = opened.add(
+      await openSplitService({
+        ...{ dataDirectory, store, artifacts, policies, layers, placement, log },
+        modelFolders: options.modelFolders ?? [],
+        nodes: (tenant, clusterIds) => freeNodes(inventory, placement, tenant, clusterIds),
+        inventoryRevision: () => inventory.revision,
+        record: (decision) => decisions.record(decision),
+        createPlan: (tenant, plan) => changes.createPlan(tenant, plan),
+      }),
+    );
     return createControlPlaneApi({
       store,
       artifacts,
@@ -230,6 +250,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       cordons,
       metrics,
       decisions: decisionServices,
+      ...{ layers, splits },
       placement,
       registry,
       blocks,

@@ -70,7 +70,9 @@ export function createControls(parts: ControlParts): Controls {
   };
   const requests = createRequests(blocks);
   const expand = createTemplates({ ...asking, templates: (tenant) => book.get(tenant).templates });
-  const { list } = createViews({ registry, policies, inventory, cordons, placement, blocks });
+  const { list } = createViews({
+    ...{ registry, policies, inventory, cordons, placement, blocks, metrics },
+  });
   const searching = { list, policies, metrics, inventory, snapshot, decisions };
   const assigning = {
     ...searching,

@@ -18,4 +18,5 @@ export {
   createGraphRunner,
   type GenerationDriver,
   type GraphRunner,
+  measuredHops,
 } from './vdag/index.ts';

@@ -85,6 +85,10 @@ export interface NodeMeasurement {
   /** Nodes with the same one share a machine: what is the machine's is counted once. */
   readonly machineId?: string;
   readonly machine?: MachineMeasurement;
+  /** Weights that decoding goes through a second, one thread a shard; absent until somebody measured it. */
+  readonly weightBytesPerSecond?: number;
+  /** Who did: shards that decode, on the node or on its machine; a probe while the machine was idle; or its document. */
+  readonly speedFrom?: 'shards' | 'probe' | 'document';
   /** Absent where nothing measures devices. A node's device `index` is the machine's. */
   readonly gpus?: readonly GpuMeasurement[];
 }

@@ -52,6 +52,7 @@ export const errorCodes = {
   AMOUNT_MISSING: author,
   SPLIT_INFEASIBLE: refused,
   SPLIT_PLAN_INVALID: author,
+  SPLITTER_FAILED: refused,
   ARCHITECTURE_UNSUPPORTED: author,
   CHECKPOINT_INVALID: author,
   ARTIFACT_CORRUPT: { ...author, http: 422 },

@@ -78,6 +78,14 @@ export type {
 } from './metrics.ts';
 export { toAios } from './metrics-aios.ts';
 export { nearest } from './nearest.ts';
+export type {
+  OnnxElementType,
+  OnnxNodeAttribute,
+  OnnxOperation,
+  OnnxPort,
+  OnnxShardGraph,
+  OnnxWeights,
+} from './onnx-graph.ts';
 export type { Json, Packet, PacketFile } from './packet.ts';
 export {
   type AnyPolicy,
@@ -113,7 +121,28 @@ export type { NetworkSpec } from './spec/network.ts';
 export type { SplitPlan } from './spec/plan.ts';
 export type { PolicySpec } from './spec/policy.ts';
 export type { VdagSpec } from './spec/vdag.ts';
-export { defineSplitter, type ModelOutline, type SplitContext, type Splitter } from './splitter.ts';
+export type {
+  SplitLayerContext,
+  SplitModelContext,
+  SplitTaskContext,
+  SplitTools,
+} from './split-context.ts';
+export {
+  type GraphPlanParts,
+  type PlannedGraph,
+  type PlannedStage,
+  rangeAmounts,
+  type ShardRange,
+  type StagePlanParts,
+  splitRanges,
+} from './split-parts.ts';
+export {
+  defineSplitter,
+  type ModelOutline,
+  type SplitContext,
+  type Splitter,
+  type SplitterDefinition,
+} from './splitter.ts';
 export {
   checkTensor,
   elementCount,

@@ -71,6 +71,10 @@ const fields = {
   diskWrittenBytes: machineTotal('Bytes written to disks.', 'storage.disks.iops.writeBytes'),
   networkReceivedBytes: machineTotal('Bytes that came over the network.', 'network.rxBytesTotal'),
   networkSentBytes: machineTotal('Bytes sent over the network.', 'network.txBytesTotal'),
+  weightBytesPerSecond: {
+    over: 'mean',
+    help: 'Weights that decoding goes through a second, by shards that ran or by a probe.',
+  },
   gpuCount: { aios: 'gpu.count', over: 'sum', help: 'Devices.' },
   gpuTotalMemoryBytes: amount('gpu.totalMem', 'Memory of all devices.'),
   gpuFreeMemoryBytes: amount('gpu.totalFreeMem', 'Memory of devices that is free.'),

@@ -1,3 +1,4 @@
+import type { ModelServing, ShardCounters } from './client/api.ts';
 import type { MetricName } from './metric-fields.ts';
 
 /** What every metric document says of itself, whatever it is about. */
@@ -75,8 +76,17 @@ export interface NodeMetrics extends MetricEnvelope<'node'> {
 /** Why a node is not in its cluster's numbers. */
 export type NodeDropReason = 'unhealthy' | 'unmeasured' | 'stale';
 
+/** The way between two nodes, or from drivers to a node, as measured beside real frames; alike in both directions. */
+export interface LinkMetrics {
+  /** `clusterId/nodeId`, or `drivers`; in order. */
+  readonly between: readonly [string, string];
+  readonly values: { readonly latencyMs: number; readonly bytesPerSecond?: number };
+}
+
 export interface ClusterMetrics extends MetricEnvelope<'cluster'> {
   readonly values: MetricValues;
+  /** Those with an end in the cluster; absent while none was measured. */
+  readonly links?: readonly LinkMetrics[];
   /** Those that the values come from, in id order; each has its devices. */
   readonly nodes: readonly NodeMetrics[];
   readonly dropped: readonly { readonly id: string; readonly reason: NodeDropReason }[];
@@ -119,6 +129,8 @@ export interface InstanceMetrics extends MetricEnvelope<'instance'>, LoadMetrics
   readonly ready: boolean;
   readonly promised: { readonly memoryBytes: number; readonly cpuCores: number };
   readonly gpus: readonly number[];
+  /** Of a shard of a model: what it holds now, and what it did since its start. */
+  readonly shard?: ShardCounters;
 }
 
 /** Counts and amounts are summed over instances, averages weighted by what they are averages of. */
@@ -137,6 +149,8 @@ export interface VdagMetrics extends MetricEnvelope<'vdag'> {
   readonly requestsPerSecond: MetricWindow;
   readonly failuresPerSecond: MetricWindow;
   readonly latencyMs?: MetricWindow;
+  /** Of a language model that was asked something. */
+  readonly serving?: ModelServing;
 }
 
 export type AnyMetrics =

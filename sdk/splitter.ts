@@ -1,7 +1,13 @@
 import { AiosError } from './errors.ts';
 import type { LayerAmounts } from './hooks.ts';
 import type { ContentHash } from './ids.ts';
-import type { SplitPlan } from './spec/plan.ts';
+import type { ShardPlan, SplitPlan, WeightDtype } from './spec/plan.ts';
+import type {
+  SplitLayerContext,
+  SplitModelContext,
+  SplitTaskContext,
+  SplitTools,
+} from './split-context.ts';
 
 /** What a planner needs to know of a model before it is cut. */
 export interface ModelOutline {
@@ -12,9 +18,18 @@ export interface ModelOutline {
   readonly embeddingBytes: number;
   readonly headBytes: number;
   readonly overheadBytes: number;
+  /** What goes from one shard to the next at each token. */
+  readonly activationBytes?: number;
+  /** What the weights are converted to; absent where they cannot be. */
+  readonly weightDtype?: string;
 }
 
+/** What each stage of a splitter is given. The same in all of them, but for `outFolder` and whose progress it is. */
 export interface SplitContext {
+  readonly task: SplitTaskContext;
+  readonly model: SplitModelContext;
+  readonly layers: SplitLayerContext;
+  readonly tools: SplitTools;
   /** Folder of the model, or its file, as the user named it. */
   readonly modelFolder: string;
   /** Where stages and `plan.json` are written. */
@@ -23,6 +38,10 @@ export interface SplitContext {
   readonly maxSessions: number;
   /** Copy each shard's ranges instead of linking the checkpoint's file. */
   readonly copy: boolean;
+  /** What weights are to be converted to. Absent: used as they lie. */
+  readonly dtype?: WeightDtype;
+  /** Numbers that share a scale, where `dtype` has scales. Absent: as the splitter finds best. */
+  readonly blockSize?: number;
   /** Longest prompt and answer together. Absent: as long as the model was made for. */
   readonly contextTokens?: number;
   /** How many the user asked for. Absent: the planner says. */
@@ -44,6 +63,9 @@ export interface SplitContext {
   readonly progress: (fraction: number, message: string) => void;
 }
 
+/** What one shard takes. */
+export type ShardAmounts = Omit<ShardPlan, 'index' | 'folder'>;
+
 /** Writes the stages of a model. A planner (a policy) says where to cut; a splitter cuts. */
 export interface Splitter {
   readonly type: 'splitter';
@@ -51,10 +73,19 @@ export interface Splitter {
   readonly description: string;
   /** Whether it cuts at tensors that the user names. @default false */
   readonly cutsTensors?: boolean;
+  /** Whether it converts weights to another type. @default false */
+  readonly convertsWeights?: boolean;
   /** Whether it can split this folder or file. Cheap: looks at names and `config.json`. */
   accepts(modelFolder: string): Promise<boolean>;
   /** Reads and checks everything; writes nothing. */
   begin(context: SplitContext): Promise<unknown>;
+  /** What the shards will take, in order, before anything is written. */
+  shards?(begun: unknown): readonly ShardAmounts[];
+  /**
+   * A name for all that `main` will write. Where it has one, what a killed or cancelled `main` left in `outFolder` is there again
+   * when a split of the same name starts. Absent or undefined: every split begins from nothing.
+   */
+  resumeKey?(context: SplitContext, begun: unknown): string | undefined;
   /** Writes the stages into `outFolder`. */
   main(context: SplitContext, begun: unknown): Promise<unknown>;
   /** Computes identities and gives the plan; the caller writes `plan.json` last. */
@@ -62,8 +93,10 @@ export interface Splitter {
 }
 
 export interface SplitterDefinition<Begun, Done>
-  extends Omit<Splitter, 'type' | 'begin' | 'main' | 'finish'> {
+  extends Omit<Splitter, 'type' | 'begin' | 'shards' | 'resumeKey' | 'main' | 'finish'> {
   begin(context: SplitContext): Promise<Begun>;
+  shards?(begun: Begun): readonly ShardAmounts[];
+  resumeKey?(context: SplitContext, begun: Begun): string | undefined;
   main(context: SplitContext, begun: Begun): Promise<Done>;
   finish(context: SplitContext, done: Done): Promise<SplitPlan>;
 }

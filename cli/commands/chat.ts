@@ -27,6 +27,10 @@ export const chat = defineCommand({
   summary: 'Talks with a split model; Ctrl-C stops an answer, /help lists the rest',
   examples: [
     ['aios chat tiny-assistant', 'a conversation'],
+    [
+      'aios chat tiny-assistant --timings',
+      'with the time to the first token, of each, and where it went',
+    ],
     ['echo "What is 47 + 38?" | aios chat tiny-assistant', 'one question a line'],
   ],
   options: (parser) =>
@@ -59,12 +63,14 @@ export const chat = defineCommand({
         ...numeric('--max-tokens', { least: 1, whole: true }),
         describe: 'Longest answer',
       })
+      .option('timings', { type: 'boolean', describe: 'Say where the time of each answer went' })
       .option('stop', { type: 'string', array: true, nargs: 1, describe: 'End before this text' }),
   async run({ system, ...args }, context) {
     const model = await findModel(context, args.model);
     const { converse } = await import('../conversation.ts');
     await converse(context, {
       system,
+      timings: args.timings,
       request: {
         model,
         temperature: args.temperature,

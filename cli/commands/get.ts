@@ -14,6 +14,7 @@ import { numeric } from '../numbers.ts';
 import {
   renderBlocks,
   renderComponents,
+  renderLayers,
   renderNodes,
   renderPolicies,
   renderVdags,
@@ -43,6 +44,17 @@ const lists: { readonly [K in ResourceKind]: (context: Context) => Promise<void>
 };
 
 const decisionNames: readonly string[] = ['decision', 'decisions'];
+const layerNames: readonly string[] = ['layer', 'layers'];
+
+async function getLayers(hash: string | undefined, context: Context): Promise<void> {
+  if (hash !== undefined) {
+    const layer = await context.client.layer(hash);
+    context.result(layer, () => JSON.stringify(layer, undefined, 2));
+    return;
+  }
+  const found = await context.client.layers();
+  context.result(found, () => renderLayers(found, context));
+}
 
 interface DecisionArguments {
   readonly about?: string | undefined;
@@ -73,10 +85,14 @@ export const get = defineCommand({
     ['aios get block ocr', 'one, whole, as JSON'],
     ['aios get policies', 'built-in and uploaded'],
     ['aios get decisions --outcome refused', 'what was refused, newest first'],
+    ['aios get layers', 'parts of models: which blocks run them, for which vDAGs'],
   ],
   options: (parser) =>
     parser
-      .positional('kind', { choices: [...kindNames, ...decisionNames], demandOption: true })
+      .positional('kind', {
+        choices: [...kindNames, ...decisionNames, ...layerNames],
+        demandOption: true,
+      })
       .positional('id', { type: 'string' })
       .option('about', { type: 'string', nargs: 1, describe: 'Decisions: block/ocr, cluster' })
       .option('of', { choices: decisionKinds, describe: 'Decisions: of this kind' })
@@ -88,6 +104,10 @@ export const get = defineCommand({
   async run(args, context) {
     if (decisionNames.includes(args.kind)) {
       await getDecisions(args.id, args, context);
+      return;
+    }
+    if (layerNames.includes(args.kind)) {
+      await getLayers(args.id, context);
       return;
     }
     const kind = toKind(args.kind);

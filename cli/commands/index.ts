@@ -9,6 +9,7 @@ import { createPolicy } from './create-policy.ts';
 import { createVdag } from './create-vdag.ts';
 import { deleteResource } from './delete.ts';
 import { estimate } from './estimate.ts';
+import { evaluate } from './evaluate.ts';
 import { explain } from './explain.ts';
 import { filter } from './filter.ts';
 import { get } from './get.ts';
@@ -35,14 +36,30 @@ import { search } from './search.ts';
 import { shadow } from './shadow.ts';
 import { simulate } from './simulate.ts';
 import { split } from './split.ts';
+import { splitTaskCreate } from './split-task/create.ts';
+import { splitTaskGet, splitTaskList, splitTaskModels } from './split-task/get.ts';
+import { splitTaskLogs } from './split-task/logs.ts';
+import { splitTaskRun } from './split-task/run.ts';
+import { splitTaskCancel, splitTaskRetry } from './split-task/steer.ts';
 import { status } from './status.ts';
+import { top } from './top.ts';
 import { up } from './up.ts';
 
 /** Every command, in the order of `aios --help`. A new one: its file, and its line here. */
 export const commands: readonly Command[] = [
   up,
   status,
+  top,
   split,
+  evaluate,
+  splitTaskRun,
+  splitTaskList,
+  splitTaskGet,
+  splitTaskLogs,
+  splitTaskCreate,
+  splitTaskCancel,
+  splitTaskRetry,
+  splitTaskModels,
   createPlan,
   chat,
   infer,

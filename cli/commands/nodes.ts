@@ -1,6 +1,9 @@
+import { parseDurationMs } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
 import { documentOptions } from '../create.ts';
 import { namedFile, readDocument } from '../documents.ts';
+import { drainNode } from '../drain-node.ts';
+import { drain, drainTimeout } from './cordon.ts';
 
 const clusterId = {
   type: 'string',
@@ -31,12 +34,21 @@ export const addNode = defineCommand({
 export const removeNode = defineCommand({
   usage: 'remove-node <cluster> <node>',
   summary: 'Takes a machine out of a cluster, after its pre-checks; one that holds instances stays',
-  examples: [['aios remove-node home n3', 'refused with what runs there, if anything does']],
+  examples: [
+    ['aios remove-node home n3', 'refused with what runs there, if anything does'],
+    ['aios remove-node home n3 --drain', 'what runs there goes on elsewhere first'],
+  ],
   options: (parser) =>
     parser
       .positional('cluster', clusterId)
-      .positional('node', { type: 'string', demandOption: true, describe: 'Id of the node' }),
-  async run({ cluster, node }, context) {
+      .positional('node', { type: 'string', demandOption: true, describe: 'Id of the node' })
+      .option('drain', drain)
+      .option('timeout', drainTimeout),
+  async run({ cluster, node, ...args }, context) {
+    if (args.drain) {
+      const limitMs = parseDurationMs(args.timeout);
+      await drainNode(context, { clusterId: cluster, nodeId: node }, 'it is removed', limitMs);
+    }
     const created = await context.client.removeNode(cluster, node);
     context.result(
       created,

@@ -1,15 +1,24 @@
 import { relative } from 'node:path';
+import { AiosError } from '../../sdk/errors.ts';
+import { weightDtype } from '../../sdk/spec/plan.ts';
 import { defineCommand } from '../command.ts';
 import { numeric } from '../numbers.ts';
 import { renderCuts, renderShards } from '../shards.ts';
+import { describeFit, type Planned, renderFit } from '../split-fit.ts';
 
 export const split = defineCommand({
   usage: 'split <model>',
-  summary: 'Cuts a model into shards, one ONNX stage each; copies no weights',
+  summary: 'Cuts a model into shards, one ONNX stage each; copies no weights it need not convert',
   examples: [
     ['aios split models/tiny-assistant --shards 3 --out plan', 'three parts of equal size'],
     ['aios split models/tiny-assistant --fit edge --out plan', 'as few as fit a cluster’s nodes'],
+    ['aios split models/big --dtype int4 --fit edge --dry-run', 'what it would take, and where'],
+    [
+      'aios split models/big --dtype int4 --shards 3 --out plan',
+      'a quarter of the memory, and faster',
+    ],
     ['aios split detector.onnx --shards 2 --out plan', 'any ONNX graph, weights used as they lie'],
+    ['aios split my-model --splitter ./my-splitter.ts --out plan', 'your own way to cut'],
     ['aios split models/big --fit a --fit b --planner ./my-planner.ts --out plan', 'your own cuts'],
   ],
   options: (parser) =>
@@ -21,7 +30,6 @@ export const split = defineCommand({
       })
       .option('out', {
         type: 'string',
-        demandOption: true,
         describe: 'Folder for the stages and plan.json',
       })
       .option('shards', { ...numeric('--shards', { least: 1, whole: true }), describe: 'How many' })
@@ -40,7 +48,12 @@ export const split = defineCommand({
       .option('planner', {
         type: 'string',
         describe: 'The policy that cuts: a built-in’s URI, or a file of yours',
-        defaultDescription: 'memory-aware',
+        defaultDescription: 'fastest where nodes were measured, else memory-aware',
+      })
+      .option('splitter', {
+        type: 'string',
+        nargs: 1,
+        describe: 'A splitter of yours, a file; it says itself which models it takes',
       })
       .option('max-sessions', {
         ...numeric('--max-sessions', { least: 1, whole: true }),
@@ -52,21 +65,74 @@ export const split = defineCommand({
         describe: 'Longest prompt and answer together, in tokens',
         defaultDescription: 'what the model was made for',
       })
+      .option('dtype', {
+        choices: weightDtype.options,
+        describe: 'What weights are converted to; int8 and int4 are in blocks with a scale each',
+        defaultDescription: 'used as they lie',
+      })
+      .option('block', {
+        ...numeric('--block', { least: 16, most: 256, whole: true }),
+        describe: 'Numbers that share a scale: more take less memory, and lose more',
+        defaultDescription: '32',
+      })
+      .option('evaluate', {
+        type: 'string',
+        nargs: 1,
+        describe:
+          'Then read this text with the split and the model, and say how far they are apart',
+      })
+      .option('dry-run', {
+        type: 'boolean',
+        describe: 'Print the plan, sizes and fit, and write nothing',
+      })
       .option('copy', {
         type: 'boolean',
         describe: 'Copy each shard’s weights, to ship the folder',
       }),
   async run(args, context) {
-    const { splitForNodes } = await import('../split-model.ts');
-    const plan = await splitForNodes(context, args);
-    context.result({ ...plan, folder: context.path(args.out) }, () =>
+    const { previewForNodes, splitForNodes } = await import('../split-model.ts');
+    let planned: Planned | undefined;
+    const onPlanned = (answer: Planned): void => {
+      planned = answer;
+    };
+    if (args.dryRun) {
+      const { describeSplit, renderSplit } = await import('../split-preview.ts');
+      const preview = await previewForNodes(context, { ...args, onPlanned });
+      const fit = planned && describeFit(planned);
+      context.result({ ...describeSplit(preview), ...(fit ? { fit } : {}) }, () =>
+        [renderSplit(preview, context), ...renderFit(planned)].join('\n'),
+      );
+      return;
+    }
+    const { out } = args;
+    if (out === undefined) {
+      throw new AiosError('REQUEST_INVALID', 'name a folder for the shards: --out plan');
+    }
+    const plan = await splitForNodes(context, { ...args, out, onPlanned });
+    const fit = planned && describeFit(planned);
+    const error = args.evaluate === undefined ? undefined : await evaluated(args.evaluate);
+    const result = {
+      ...{ ...plan, folder: context.path(out) },
+      ...(fit ? { fit } : {}),
+      ...(error ? { evaluation: error.evaluation } : {}),
+    };
+    context.result(result, () =>
       [
         renderShards(plan, context),
         ...renderCuts(plan),
+        ...(error ? ['', error.table] : []),
         '',
-        `written to ${args.out}${plan.shards.length === 1 ? ': not split, one shard is fastest where it fits' : ''}`,
-        `run it: aios create-plan ${relative(context.io.cwd, context.path(args.out)) || '.'} --wait`,
+        ...renderFit(planned),
+        `written to ${out}${!fit && plan.shards.length === 1 ? ': not split, one shard is fastest where it fits' : ''}`,
+        `run it: aios create-plan ${relative(context.io.cwd, context.path(out)) || '.'} --wait`,
       ].join('\n'),
     );
+
+    async function evaluated(text: string) {
+      const { evaluateHere, renderEvaluation } = await import('../evaluate.ts');
+      const folders = { plan: String(out), against: args.model };
+      const evaluation = await evaluateHere(context, { ...folders, text });
+      return { evaluation, table: renderEvaluation(evaluation, folders, context) };
+    }
   },
 });

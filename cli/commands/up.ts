@@ -79,6 +79,12 @@ export const up = defineCommand({
         describe:
           'NAME=URL of a service that evaluates policies; its token: AIOS_POLICY_EXECUTOR_TOKEN_NAME',
       })
+      .option('models', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'A folder whose models `aios split-task` may split; may be repeated',
+      })
       .option('keep-decisions', {
         ...numeric('--keep-decisions', { least: 1, most: 100_000, whole: true }),
         default: 1000,
@@ -106,7 +112,9 @@ export const up = defineCommand({
       apiKeys,
       orphanTimeoutMs,
       decisions: { inAll, ...maxAge },
+      modelFolders: (args.models ?? []).map((folder) => context.path(folder)),
       policyExecutors: readExecutors(args.policyExecutor ?? [], env),
+      env,
       log: (line) => context.note(context.style.dim(line)),
     });
     try {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { HookInput } from '../../sdk/hooks.ts';
 import { definePolicy } from '../../sdk/policy.ts';
-import { formatBytes } from '../../sdk/units.ts';
+import { fewest } from '../support/fewest.ts';
 import { createSizer } from '../support/partition.ts';
-import { fastestPipeline, pipelineCosts } from '../support/pipeline.ts';
+import { type Costs, fastestPipeline, type Pipeline, pipelineCosts } from '../support/pipeline.ts';
+import { whyNotAndWhatWould } from '../support/would-fit.ts';
 
 type Question = HookInput<'splitPlanner'>;
 
@@ -35,6 +36,13 @@ function promising({ model, nodes }: Question): Question['nodes'] {
   return [...nodes].sort((a, b) => use(b) - use(a)).slice(0, maxNodes);
 }
 
+/** What the next best number of shards would have cost, where one is best. */
+function insteadOf(costs: Costs, { nodes, periodMs }: Pipeline, readers: number): string {
+  const other = nodes.length === 1 ? fastestPipeline(costs, readers, 2) : undefined;
+  if (!other || other.periodMs <= periodMs) return '';
+  return `, against ${other.periodMs.toPrecision(3)} ms in two shards`;
+}
+
 /** Choose it where nodes differ in speed, or links are slow: more shards are only taken where they make answers faster. */
 export default definePolicy({
   hook: 'splitPlanner',
@@ -52,14 +60,14 @@ export default definePolicy({
     if (input.nodes.length === 0) return { firstLayers: [0], reason: 'no nodes were named' };
     const nodes = promising(input);
     const { question, firstLayers } = inUnits({ ...input, nodes });
-    const found = fastestPipeline(pipelineCosts(question), parameters.readers, shards);
+    const costs = pipelineCosts(question);
+    const found = fastestPipeline(costs, parameters.readers, shards);
     if (!found) {
-      const whole = createSizer(model)(0, model.layers.length);
-      const free = nodes.map((node) => formatBytes(node.freeMemoryBytes)).join(', ');
-      const asked = shards === undefined ? '' : ` in ${shards} shards`;
-      return {
-        infeasible: `'${model.name}' needs ${formatBytes(whole)} for weights, KV cache and working memory${asked}; free are ${free}.`,
-      };
+      const sizes = input.nodes.map((node) => node.freeMemoryBytes).sort((a, b) => b - a);
+      const cut = shards === undefined ? fewest(model, sizes) : undefined;
+      if (!cut) return { infeasible: whyNotAndWhatWould(input) };
+      const reason = `it needs more than the ${nodes.length} nodes whose order can be searched: cut by memory alone`;
+      return { firstLayers: [...cut.firstLayers], reason };
     }
     const named = found.nodes.map((at) => {
       const { clusterId = '', nodeId = '' } = nodes[at] ?? {};
@@ -68,7 +76,7 @@ export default definePolicy({
     return {
       firstLayers: found.firstLayers.map((unit) => firstLayers[unit] ?? 0),
       nodes: named,
-      reason: `a token every ${found.periodMs.toPrecision(3)} ms for ${parameters.readers} at once`,
+      reason: `a token every ${found.periodMs.toPrecision(3)} ms for ${parameters.readers} at once${insteadOf(costs, found, parameters.readers)}`,
     };
   },
 });

@@ -8,12 +8,17 @@ export interface Pipeline {
   readonly nodes: readonly number[];
   readonly firstLayers: readonly number[];
   readonly periodMs: number;
+  /** Milliseconds of its slowest part. */
+  readonly maxMs: number;
 }
 
 /** Where nobody measured, all nodes are alike. */
 const assumedBytesPerSecond = 5e9;
 const assumedLink = { latencyMs: 0.2, bytesPerSecond: 1e9 };
 const refinements = 20;
+const evenings = 10;
+/** Part of a period that nobody could measure. */
+const alike = 1e-9;
 
 const median = (values: readonly number[], otherwise: number): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? otherwise;
@@ -161,7 +166,7 @@ export function fastestPipeline(
   shards?: number,
 ): Pipeline | undefined {
   const pipeline = ({ sumMs, maxMs, nodes, firstLayers }: Shortest): Pipeline => ({
-    ...{ nodes, firstLayers },
+    ...{ nodes, firstLayers, maxMs },
     periodMs: Math.max(sumMs / readers, maxMs),
   });
   const free = shortest(costs, Number.POSITIVE_INFINITY, shards);
@@ -182,5 +187,30 @@ export function fastestPipeline(
     if (found.sumMs / readers > middle) impossible = middle;
     else limit = Math.min(middle, found.maxMs);
   }
-  return best;
+  return evener(costs, best, readers, shards) ?? best;
+}
+
+/** Of pipelines that are as fast, the one whose slowest part takes least: others may share its nodes. */
+function evener(
+  costs: Costs,
+  best: Pipeline,
+  readers: number,
+  shards?: number,
+): Pipeline | undefined {
+  if (best.nodes.length === 1) return undefined;
+  let found: Pipeline | undefined;
+  let [low, high] = [0, best.maxMs];
+  for (let step = 0; step < evenings; step += 1) {
+    const middle = (low + high) / 2;
+    const part = shortest(costs, middle, shards);
+    const periodMs = part && Math.max(part.sumMs / readers, part.maxMs);
+    if (!part || periodMs === undefined || periodMs > best.periodMs * (1 + alike)) {
+      low = middle;
+      continue;
+    }
+    const { nodes, firstLayers, maxMs } = part;
+    found = { nodes, firstLayers, maxMs, periodMs };
+    high = Math.min(middle, maxMs);
+  }
+  return found;
 }

@@ -73,6 +73,7 @@ export async function createBlockManager(options: BlockManagerOptions): Promise<
     ...(options.onFailure ? { onFailure: options.onFailure } : {}),
     log,
     onCapacity: () => retryPending('room'),
+    onSpans: options.onSpans,
     evict,
     onChange(tenant, blockId) {
       const key = keyOf(tenant, blockId);

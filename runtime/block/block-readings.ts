@@ -44,6 +44,7 @@ async function instanceReading(
     gpus: planned.gpus.map(({ index }) => index),
     outstandingRequests: instance.outstanding,
     ...(queuedRequests === undefined ? {} : { queuedRequests }),
+    ...(instance.selfStatus?.counters ? { shard: instance.selfStatus.counters } : {}),
     ...(usage ? { cpuSeconds: usage.cpuSeconds, residentBytes: usage.residentBytes } : {}),
   };
 }

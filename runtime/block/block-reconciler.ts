@@ -189,7 +189,7 @@ export class BlockReconciler {
       this.#pendingReason = declared.problem;
       return;
     }
-    await retireSuperfluous(this.#set, this.#settled, declared, workload);
+    await retireSuperfluous(this.#set, this.#orders, this.#settled, declared, workload);
     const moving: Moving = {
       ...{ set: this.#set, orders: this.#orders, decisions: this.#context.decisions },
       find: (what) => this.#find(what, declared, workload),

@@ -32,6 +32,13 @@ export interface DirectoryOptions {
 
 type PickRequest = Parameters<InstanceDirectory['pick']>[0];
 
+/** Those that can be sent to: without the ones to avoid, unless there are no others. */
+function candidates(block: BlockReconciler, avoid?: ReadonlySet<string>): readonly Instance[] {
+  const ready = block.routable;
+  const others = avoid ? ready.filter(({ id }) => !avoid.has(id)) : ready;
+  return others.length > 0 ? others : ready;
+}
+
 function leastOutstanding(instances: readonly Instance[]): Instance | undefined {
   return instances.reduce<Instance | undefined>(
     (best, instance) => (best && best.outstanding <= instance.outstanding ? best : instance),
@@ -60,7 +67,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     block: BlockReconciler,
     request: PickRequest,
   ): Promise<Instance | undefined> {
-    const ready = block.routable;
+    const ready = candidates(block, request.avoid);
     // The only answer there is: no need to ask.
     if (ready.length <= 1) return ready[0];
     const { tenant, blockId, sessionId } = request;
@@ -89,10 +96,10 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     } catch (error) {
       sayOnce(block, `failed: ${AiosError.from(error).message}`);
     }
-    return leastOutstanding(block.routable);
+    return leastOutstanding(candidates(block, request.avoid));
   }
 
-  function route({ document, process, acquire }: RoutableInstance): RoutedInstance {
+  function route({ document, process, leaving, acquire }: RoutableInstance): RoutedInstance {
     const { tenant, blockId, id } = document;
     const release = acquire();
     const end = options.requests?.begin(tenant, blockId, id);
@@ -103,6 +110,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
       nodeId: document.nodeId,
       address: process.address,
       secret: document.secret,
+      leaving,
       release(outcome) {
         release();
         end?.(outcome);
@@ -146,6 +154,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
           return route({
             document: chosen.document,
             process: chosen.process,
+            leaving: chosen.leaving,
             acquire: () => chosen.acquire(),
           });
         }
@@ -161,6 +170,14 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
         found?.();
       }
     },
+    ready: (tenant, blockId) => options.block(tenant, blockId)?.routable.map(({ id }) => id) ?? [],
+    slots(tenant, blockId) {
+      const ready = options.block(tenant, blockId)?.routable ?? [];
+      const known = ready.flatMap(({ selfStatus }) => selfStatus?.counters?.maxSessions ?? []);
+      // One that has not said yet would make the others look like all there is.
+      if (known.length === 0 || known.length < ready.length) return undefined;
+      return known.reduce((sum, slots) => sum + slots, 0);
+    },
     report: (instanceId, error) => options.instance(instanceId)?.suspect(error),
   };
 }
@@ -168,5 +185,6 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
 interface RoutableInstance {
   readonly document: Instance['document'];
   readonly process: NonNullable<Instance['process']>;
+  readonly leaving: AbortSignal;
   readonly acquire: () => () => void;
 }

@@ -1,4 +1,4 @@
-import { Instance } from './instance.ts';
+import { Instance, type SpanListener } from './instance.ts';
 import { type InstanceDocument, instanceKey, rememberProcess } from './instance-document.ts';
 import type { PlacingContext } from './place-instances.ts';
 
@@ -11,6 +11,8 @@ export interface InstanceSetOptions {
   readonly context: Pick<PlacingContext, 'store' | 'placement' | 'backendOf'> & {
     /** Something was given back. */
     readonly onCapacity: () => void;
+    /** Told of traced sessions that instances report. */
+    readonly onSpans?: SpanListener | undefined;
   };
   /** Something about an instance has changed. */
   readonly onChange: () => void;
@@ -41,7 +43,7 @@ export class InstanceSet {
   track(document: InstanceDocument): Instance {
     const { tenant, context, onChange } = this.#options;
     const backend = context.backendOf(tenant, document.clusterId);
-    const instance = new Instance({ document, backend, onChange });
+    const instance = new Instance({ document, backend, onChange, onSpans: context.onSpans });
     this.#instances.set(document.id, instance);
     return instance;
   }

@@ -20,11 +20,15 @@ const unreachableMs = 5000;
 const reattachMs = 200;
 const unhealthyReports = 3;
 
+export type SpanListener = (instanceId: string, spans: readonly unknown[]) => void;
+
 export interface InstanceOptions {
   readonly document: InstanceDocument;
   readonly backend: ClusterBackend;
   /** Something that others can see has changed. */
   readonly onChange: () => void;
+  /** Told of traced sessions that it reports. */
+  readonly onSpans?: SpanListener | undefined;
 }
 
 /** One process, from the decision to start it until it is gone. Holds its lease and knows whether it may be used. */
@@ -32,6 +36,7 @@ export class Instance {
   #document: InstanceDocument;
   readonly #backend: ClusterBackend;
   readonly #onChange: () => void;
+  readonly #onSpans: SpanListener | undefined;
   #state: InstanceState = 'starting';
   #process: InstanceProcess | undefined;
   #connection: InstanceConnection | undefined;
@@ -48,8 +53,10 @@ export class Instance {
   #outstanding = 0;
   readonly #gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
+  readonly #leaving = new AbortController();
 
-  constructor({ document, backend, onChange }: InstanceOptions) {
+  constructor({ document, backend, onChange, onSpans }: InstanceOptions) {
+    this.#onSpans = onSpans;
     this.#document = document;
     this.#backend = backend;
     this.#onChange = onChange;
@@ -86,6 +93,11 @@ export class Instance {
   /** Requests or sessions that picked it and have not released it. */
   get outstanding(): number {
     return this.#outstanding;
+  }
+
+  /** Aborts when it is to end: whoever has a session there looks for another place. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
   }
 
   /** How long it has been ready without a break. */
@@ -176,6 +188,7 @@ export class Instance {
   async drain(limitMs: number): Promise<void> {
     if (!this.#attachment || this.#isEnding()) return;
     this.#state = 'stopping';
+    this.#leaving.abort();
     this.#onChange();
     this.#attachment.drain();
     let timer: NodeJS.Timeout | undefined;
@@ -230,7 +243,9 @@ export class Instance {
 
   #reported(status: InstanceSelfStatus): void {
     this.#heardAt = performance.now();
-    this.#selfStatus = status;
+    const { spans, ...own } = status;
+    this.#selfStatus = own;
+    if (Array.isArray(spans)) this.#onSpans?.(this.id, spans);
     if (this.#isEnding()) return;
     if (status.state === 'failed') {
       this.fail(status.error?.message ?? `instance '${this.id}' failed without saying why`);

@@ -8,6 +8,7 @@ import type { PolicyHost } from '../policy/host.ts';
 import type { Documents } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import type { OnFailure } from './heal-order.ts';
+import type { SpanListener } from './instance.ts';
 import type { WatchedBlock } from './watched-block.ts';
 
 export interface BlockManagerOptions {
@@ -24,6 +25,8 @@ export interface BlockManagerOptions {
   readonly orphanTimeoutMs: number;
   /** Told of every request. */
   readonly requests?: RequestRecorder;
+  /** Told of traced sessions that instances report. */
+  readonly onSpans?: SpanListener | undefined;
   /** Asked when instances of a block fail. */
   readonly onFailure?: OnFailure;
   readonly log: (line: string) => void;

@@ -21,21 +21,23 @@ export async function moveInstances({ set, orders, decisions, find, start }: Mov
     const old = set.get(instanceId);
     if (old) await set.retire([old]);
   }
-  for (const { instanceId, reason } of orders.toMove) {
+  for (const { instanceId, reason, anywhere } of orders.toMove) {
     const old = set.get(instanceId);
     if (!old) continue;
     const { nodeId, restarts } = old.document;
     const outcome = await find({
       ...{ count: 1, restarts: [restarts], reason: 'reassign' },
-      reassigned: { instanceId, nodeId, reason },
+      reassigned: { instanceId, reason, ...(anywhere ? {} : { nodeId }) },
     });
     const [successor] = outcome.created ?? [];
     if (successor) {
       orders.started(instanceId, successor.id);
       start(outcome);
     } else {
-      decisions.record(outcome.decision);
       orders.settle(instanceId, false);
+      // What is out of date goes first where there is no room for both.
+      if (anywhere) await set.retire([old]);
+      else decisions.record(outcome.decision);
     }
   }
 }

@@ -1,5 +1,7 @@
 interface Move {
   readonly reason: string;
+  /** Another beside it will do, wherever that is. */
+  readonly anywhere: boolean;
   /** The instance that takes its place, once there is one. */
   successor?: string;
   readonly answers: ((moved: boolean) => void)[];
@@ -9,6 +11,8 @@ interface Move {
 export class Orders {
   readonly #evictions = new Map<string, (() => void)[]>();
   readonly #moves = new Map<string, Move>();
+  /** Instances that nothing could be put beside: they are not asked about again. */
+  readonly #alone = new Set<string>();
 
   /** @returns resolves when the instance has ended */
   evict(instanceId: string): Promise<void> {
@@ -23,8 +27,24 @@ export class Orders {
     return new Promise((resolve) => {
       const known = this.#moves.get(instanceId);
       if (known) known.answers.push(resolve);
-      else this.#moves.set(instanceId, { reason, answers: [resolve] });
+      else this.#moves.set(instanceId, { reason, anywhere: false, answers: [resolve] });
     });
+  }
+
+  /**
+   * Has another instance take this one's place, on any node, where there is room for both for a while.
+   *
+   * @returns false: that was tried, and did not work
+   */
+  replace(instanceId: string, reason: string): boolean {
+    if (this.#alone.has(instanceId)) return false;
+    if (!this.#moves.has(instanceId)) {
+      const answer = (moved: boolean) => {
+        if (!moved) this.#alone.add(instanceId);
+      };
+      this.#moves.set(instanceId, { reason, anywhere: true, answers: [answer] });
+    }
+    return true;
   }
 
   get evicted(): readonly string[] {
@@ -32,9 +52,9 @@ export class Orders {
   }
 
   /** Those for which another place is still to be found. */
-  get toMove(): readonly { readonly instanceId: string; readonly reason: string }[] {
-    return [...this.#moves].flatMap(([instanceId, { reason, successor }]) =>
-      successor === undefined ? [{ instanceId, reason }] : [],
+  get toMove(): readonly (Pick<Move, 'reason' | 'anywhere'> & { readonly instanceId: string })[] {
+    return [...this.#moves].flatMap(([instanceId, { reason, anywhere, successor }]) =>
+      successor === undefined ? [{ instanceId, reason, anywhere }] : [],
     );
   }
 
@@ -67,5 +87,6 @@ export class Orders {
     if (replaced !== undefined) this.settle(replaced, false);
     const { successor } = this.#moves.get(instanceId) ?? {};
     this.settle(instanceId, successor !== undefined);
+    this.#alone.delete(instanceId);
   }
 }

@@ -1,6 +1,7 @@
 import type { PolicyHost } from '../policy/host.ts';
 import type { Documents } from '../registry/index.ts';
 import type { OnFailure } from './heal-order.ts';
+import type { SpanListener } from './instance.ts';
 import type { PlacingContext } from './place-instances.ts';
 
 /** What a reconciler has of the rest of the system. */
@@ -15,4 +16,6 @@ export interface ReconcilerContext extends PlacingContext {
   readonly onFailure?: OnFailure;
   /** Capacity was given back: blocks that wait for some should try again. */
   readonly onCapacity: () => void;
+  /** Told of traced sessions that instances report. */
+  readonly onSpans?: SpanListener | undefined;
 }

@@ -1,6 +1,7 @@
 import { type Declared, firstToGo } from './declared.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceSet } from './instance-set.ts';
+import type { Orders } from './orders.ts';
 import type { Workload } from './workload.ts';
 
 /**
@@ -10,6 +11,7 @@ import type { Workload } from './workload.ts';
  */
 export async function retireSuperfluous(
   set: InstanceSet,
+  orders: Pick<Orders, 'replace'>,
   settled: readonly Instance[],
   { wanted, scale }: Declared,
   workload: Workload,
@@ -19,5 +21,9 @@ export async function retireSuperfluous(
   const outdated = set.all.filter((i) => i.document.workloadHash !== workload.hash);
   const others = set.all.filter((instance) => !outdated.includes(instance));
   const [next] = outdated;
-  if (next && others.every(({ state }) => state === 'ready')) await set.retire([next]);
+  if (!next || !others.every(({ state }) => state === 'ready')) return;
+  // The only one goes on until another is ready, where there is room for both.
+  const alone = others.length === 0 && next.state === 'ready' && wanted > 0;
+  if (alone && orders.replace(next.id, 'its block was replaced')) return;
+  await set.retire([next]);
 }

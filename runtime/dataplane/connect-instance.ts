@@ -2,10 +2,10 @@ import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/gr
 import { AiosError } from '../../sdk/errors.ts';
 import type { Packet } from '../../sdk/packet.ts';
 import type { ConnectOptions, InstanceConnection, InstanceSelfStatus } from './connection.ts';
+import { dialLink } from './dial-link.ts';
 import type { FlowLink } from './flow-link.ts';
 import { fromStatus } from './grpc-status.ts';
 import { readJson } from './hello.ts';
-import { openFrameLink } from './link.ts';
 import { fromContent, toContent } from './packet-codec.ts';
 import {
   type AttachRequestMessage,
@@ -54,21 +54,10 @@ export function connectInstance(options: ConnectOptions): FlowConnection {
   };
 
   const openLink = (): Promise<FlowLink> => {
-    const call = client.makeBidiStreamRequest(
-      exchange.path,
-      exchange.requestSerialize,
-      exchange.responseDeserialize,
-      metadata(),
-    );
-    return openFrameLink({
-      stream: call,
-      selfId: peerId,
-      abort: () => call.cancel(),
-      toError: (error) => fromStatus(error, subject),
-      ...(options.connectTimeoutMs === undefined
-        ? {}
-        : { helloTimeoutMs: options.connectTimeoutMs }),
-    });
+    const { path, requestSerialize, responseDeserialize } = exchange;
+    const call = (entries: Metadata) =>
+      client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, entries);
+    return dialLink({ ...options, subject, call, metadata });
   };
 
   return {

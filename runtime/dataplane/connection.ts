@@ -1,6 +1,7 @@
 import type { ShardCounters } from '../../sdk/client/api.ts';
 import type { Packet } from '../../sdk/packet.ts';
 import type { Frame } from './frame.ts';
+import type { LinkSpeed } from './link-meter.ts';
 
 /** One bidirectional stream of frames between a pair of instances, or a driver and an instance. */
 export interface FrameLink {
@@ -29,6 +30,8 @@ export interface FrameLink {
   readonly framesIn: number;
   readonly framesOut: number;
   readonly payloadCopies: number;
+  /** As measured beside real frames; absent until an echo came. */
+  readonly speed?: LinkSpeed | undefined;
   close(): void;
 }
 
@@ -41,6 +44,25 @@ export interface InstanceSelfStatus {
   readonly residentBytes: number;
   readonly health?: { readonly status: 'healthy' | 'unhealthy'; readonly reason?: string };
   readonly counters?: ShardCounters;
+  /** Traced sessions that are over since the last report. */
+  readonly spans?: readonly ShardSpan[];
+}
+
+/** What one session did in one shard. */
+export interface ShardSpan {
+  /** W3C's: the span it belongs to. */
+  readonly traceparent: string;
+  /** Unix milliseconds. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly steps: number;
+  /** Tokens, of the prompt and after. */
+  readonly rows: number;
+  /** Of the batches it was in. */
+  readonly computeMs: number;
+  readonly waitMs: number;
+  /** Code of what ended it. */
+  readonly error?: string;
 }
 
 /** A caller's side of one instance. Made by `connectInstance`; reconnecting is the caller's decision. */
@@ -77,4 +99,12 @@ export interface ConnectOptions {
   readonly ticket: string;
   /** Until the stream stands and HELLO has come. @default 5000 */
   readonly connectTimeoutMs?: number;
+  /** How long a link whose connection was cut is dialled again before it is down. @default 3000 */
+  readonly resumeMs?: number;
+  /** A link goes on over another connection. */
+  readonly onResume?: (resumed: {
+    readonly cutMs: number;
+    /** That were sent again. */
+    readonly messages: number;
+  }) => void;
 }

@@ -3,10 +3,10 @@ import {
   type Frame,
   type FrameDtype,
   type FrameType,
-  frameDtypeBytes,
   frameDtypes,
   frameLimits,
   frameTypes,
+  payloadBytesOf,
 } from './frame.ts';
 import { WireReader } from './wire-reader.ts';
 import { createWireWriter } from './wire-writer.ts';
@@ -216,17 +216,18 @@ function readField(reader: WireReader, fields: Fields): void {
 function finish(reader: WireReader, fields: Fields): DecodedFrame {
   const { shape, payloadOffset } = fields;
   const type = typeNames.get(fields.type);
-  if (type === undefined) throw reader.malformed(`frame type ${fields.type}`, 'a type from 1 to 8');
+  if (type === undefined)
+    throw reader.malformed(`frame type ${fields.type}`, 'a type from 1 to 10');
   const dtype = dtypeNames.get(fields.dtype);
   if (dtype === undefined && fields.dtype !== 0) {
-    throw reader.malformed(`dtype ${fields.dtype}`, 'a dtype from 0 to 7');
+    throw reader.malformed(`dtype ${fields.dtype}`, 'a dtype from 0 to 8');
   }
   let { payload } = fields;
   if (dtype === undefined && shape.length > 0) {
     throw reader.malformed('a shape without a dtype', 'both or neither');
   }
   if (dtype !== undefined) {
-    const expectedBytes = shape.reduce((count, size) => count * size, frameDtypeBytes[dtype]);
+    const expectedBytes = payloadBytesOf(dtype, shape);
     if (payload.byteLength !== expectedBytes) {
       throw reader.malformed(
         `a payload of ${payload.byteLength} bytes`,

@@ -1,4 +1,5 @@
 import type { SamplingParameters } from '../../sdk/sampling.ts';
+import type { WireDtype } from '../../sdk/spec/wire-dtype.ts';
 
 /** Numbers are those of `proto/dataplane.proto`. */
 export const frameTypes = {
@@ -10,6 +11,8 @@ export const frameTypes = {
   fail: 6,
   credit: 7,
   hello: 8,
+  ping: 9,
+  pong: 10,
 } as const;
 export type FrameType = keyof typeof frameTypes;
 
@@ -21,11 +24,15 @@ export const frameDtypes = {
   int64: 5,
   int8: 6,
   uint8: 7,
+  int8scaled: 8,
 } as const;
 export type FrameDtype = keyof typeof frameDtypes;
 
+/** Of an `int8scaled` tensor's rows (of its last size): a float32 each, all of them before the elements. */
+export const scaleBytes = 4;
+
 /** Bytes per element. */
-export const frameDtypeBytes: Readonly<Record<FrameDtype, number>> = {
+const frameDtypeBytes: Readonly<Record<FrameDtype, number>> = {
   float32: 4,
   float16: 2,
   bfloat16: 2,
@@ -33,7 +40,16 @@ export const frameDtypeBytes: Readonly<Record<FrameDtype, number>> = {
   int64: 8,
   int8: 1,
   uint8: 1,
+  int8scaled: 1,
 };
+
+/** Bytes of a tensor's payload. */
+export function payloadBytesOf(dtype: FrameDtype, shape: readonly number[]): number {
+  const bytes = shape.reduce((count, size) => count * size, frameDtypeBytes[dtype]);
+  if (dtype !== 'int8scaled') return bytes;
+  const rows = shape.slice(0, -1).reduce((count, size) => count * size, 1);
+  return bytes + rows * scaleBytes;
+}
 
 /** What streams between shards. Absent fields are 0, false or empty on the wire. */
 export interface Frame {
@@ -74,6 +90,8 @@ export interface RouteHop {
   readonly address: string;
   /** Ticket for the hop before it (the driver for the first): HMAC of `peer:<caller>` under this instance's secret. */
   readonly ticket: string;
+  /** How the shard before it sends activations. @default 'fp32' */
+  readonly activations?: WireDtype | undefined;
 }
 
 /** Payload of OPEN. */
@@ -84,6 +102,8 @@ export interface OpenPayload {
   readonly route: readonly RouteHop[];
   /** A point in time: Unix milliseconds. */
   readonly deadlineMs: number;
+  /** W3C's: the span that the shards' own belong to. Absent: nobody asks for them. */
+  readonly traceparent?: string | undefined;
   readonly promptTokens: readonly number[];
   /** How many of them are the prompt; the others were answered before a shard was lost. @default all */
   readonly promptCount?: number;
@@ -106,6 +126,8 @@ export interface HelloPayload {
   /** Frames the peer may send before it must wait for CREDIT. */
   readonly credit: number;
   readonly maxFrameBytes: number;
+  /** Whether PING is answered. @default false */
+  readonly pings?: boolean | undefined;
 }
 
 /** Limits of the data plane. */

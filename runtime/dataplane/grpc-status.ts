@@ -41,6 +41,12 @@ const foreign: Partial<Record<status, ErrorCode>> = {
   [status.UNIMPLEMENTED]: 'UNSUPPORTED',
 };
 
+/** Whether the other side's code ended the stream; otherwise something between the two did. */
+export function isSaid(failure: Error): boolean {
+  const { metadata } = failure as Partial<ServiceError>;
+  return AiosError.isInstance(failure) || (metadata?.get(errorKey).length ?? 0) > 0;
+}
+
 /** The inverse of {@link toStatus}; everything gRPC itself reports about a lost stream is SHARD_UNAVAILABLE. */
 export function fromStatus(failure: Error, subject: string): AiosError {
   if (AiosError.isInstance(failure)) return failure;

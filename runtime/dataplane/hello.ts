@@ -8,6 +8,7 @@ const helloPayload = z.object({
   peerId: z.string().min(1).max(253),
   credit: z.number().int().min(0).max(65_536),
   maxFrameBytes: z.number().int().positive(),
+  pings: z.boolean().optional(),
 });
 
 /**

@@ -4,6 +4,7 @@ export type {
   FrameLink,
   InstanceConnection,
   InstanceSelfStatus,
+  ShardSpan,
 } from './connection.ts';
 export type { FlowLink, FrameLinkOptions, MessageStream } from './flow-link.ts';
 export {
@@ -11,12 +12,12 @@ export {
   type Frame,
   type FrameDtype,
   type FrameType,
-  frameDtypeBytes,
   frameDtypes,
   frameLimits,
   frameTypes,
   type HelloPayload,
   type OpenPayload,
+  payloadBytesOf,
   type RouteHop,
   type TokenPayload,
 } from './frame.ts';
@@ -24,6 +25,7 @@ export { type DecodedFrame, decodeFrame, encodeFrame, encodeInPlace } from './fr
 export { fromStatus, toStatus } from './grpc-status.ts';
 export { readJson } from './hello.ts';
 export { jsonBytes, openFrameLink } from './link.ts';
+export type { LinkSpeed } from './link-meter.ts';
 export {
   type Attachment,
   type InstanceHandlers,
@@ -32,3 +34,9 @@ export {
   serveInstance,
 } from './serve.ts';
 export { checkTicket, mintTicket } from './ticket.ts';
+export {
+  decodeActivations,
+  type EncodedActivations,
+  encodeActivations,
+  isActivationDtype,
+} from './wire-dtype.ts';

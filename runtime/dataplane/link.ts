@@ -4,6 +4,7 @@ import type { FlowLink, FrameLinkOptions } from './flow-link.ts';
 import { emptyFrame, type Frame, type FrameType, frameLimits, type HelloPayload } from './frame.ts';
 import { decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
 import { parseHello } from './hello.ts';
+import { createLinkMeter, type LinkMeter } from './link-meter.ts';
 import { createSendQueue } from './send-queue.ts';
 
 /** CLOSE and FAIL free memory: they overtake what waits, and do not wait for credit. */
@@ -37,10 +38,20 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   const downListeners: ((error: Error) => void)[] = [];
   const sendableListeners: (() => void)[] = [];
   let onMalformed: ((error: AiosError, session: string) => void) | undefined;
+  let meter: LinkMeter | undefined;
+  const ping = (sequence: number, paddingBytes: number) => {
+    if (!down)
+      put(encodeFrame({ ...emptyFrame('ping'), sequence, payload: new Uint8Array(paddingBytes) }));
+  };
 
   const write = (message: Buffer) => {
     counters.bytesOut += message.length;
     counters.framesOut += 1;
+    const alone = writable;
+    put(message);
+    if (alone) meter?.sent(message.length);
+  };
+  const put = (message: Buffer) => {
     writable = stream.write(message);
     unreadBytes = writable ? 0 : unreadBytes + message.length;
     blocked ||= !isSendable();
@@ -107,12 +118,13 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   };
 
   const accept = (message: Buffer) => {
+    let frame: Frame;
     counters.bytesIn += message.length;
     counters.framesIn += 1;
-    let frame: Frame;
     try {
       const decoded = decodeFrame(message);
       frame = decoded.frame;
+      if (frame.type === 'ping' || frame.type === 'pong') return acceptPing(frame, message.length);
       if (decoded.payloadCopied && frame.dtype !== undefined) counters.payloadCopies += 1;
     } catch (error) {
       if (!window.received()) return overrun();
@@ -125,6 +137,14 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     if (!window.received() && !isUrgent(frame.type)) return overrun();
     if (deliver) deliver(frame);
     else early.push(frame);
+  };
+
+  /** They are no traffic, and are not counted as such. */
+  const acceptPing = ({ type, sequence }: Frame, bytes: number) => {
+    counters.bytesIn -= bytes;
+    counters.framesIn -= 1;
+    if (type === 'pong') meter?.echoed(sequence);
+    else if (!down) put(encodeFrame({ ...emptyFrame('pong'), sequence }));
   };
 
   const overrun = () =>
@@ -197,6 +217,9 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     get payloadCopies() {
       return counters.payloadCopies;
     },
+    get speed() {
+      return meter?.speed;
+    },
     close() {
       if (down) return;
       goDown(new DataPlaneError('CLOSED', `the link to '${peerId}' was closed.`));
@@ -209,6 +232,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     peerId: selfId,
     credit: initialCredit,
     maxFrameBytes: frameLimits.maxFrameBytes,
+    pings: true,
   };
 
   return new Promise((resolve, reject) => {
@@ -234,6 +258,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
         clearTimeout(timer);
         peerId = said.peerId;
         peerMaxFrameBytes = Math.min(said.maxFrameBytes, peerMaxFrameBytes);
+        if (said.pings) meter = createLinkMeter({ ping, now: () => performance.now() });
         window.granted(said.credit);
         blocked = !isSendable();
         resolve(link);

@@ -12,6 +12,7 @@ import type { Packet } from '../../sdk/packet.ts';
 import type { InstanceSelfStatus } from './connection.ts';
 import type { FlowLink } from './flow-link.ts';
 import { fromStatus, toStatus } from './grpc-status.ts';
+import { createHeldLinks } from './held-links.ts';
 import { openFrameLink } from './link.ts';
 import { fromRequest, toContent } from './packet-codec.ts';
 import { widenServerWindow } from './server-window.ts';
@@ -75,15 +76,17 @@ export async function serveInstance(options: ServeOptions): Promise<InstanceServ
     interceptors: [(_method, call) => authenticated(call, secret, instanceId)],
   });
   const onBound = widenServerWindow(server);
+  const held = createHeldLinks(instanceId);
   server.addService(instanceService(), {
     exchange: (call: ServerDuplexStream<Buffer, Buffer>) => {
-      const fail = (error: AiosError) => call.emit('error', toStatus(error));
+      const peerId = peerOf(call.metadata);
+      const accepted = held.accept(call, peerId);
+      if (!accepted) return;
       openFrameLink({
-        stream: call,
+        ...accepted,
         selfId: instanceId,
-        expectedPeerId: peerOf(call.metadata),
-        abort: fail,
-        toError: (error) => fromStatus(error, `the stream from '${peerOf(call.metadata)}'`),
+        expectedPeerId: peerId,
+        toError: (error) => fromStatus(error, `the stream from '${peerId}'`),
       }).then(handlers.onLink, () => {
         // The peer already got the status; there is no link to speak of.
       });
@@ -102,7 +105,10 @@ export async function serveInstance(options: ServeOptions): Promise<InstanceServ
   onBound();
   return {
     address: `127.0.0.1:${port}`,
-    close: async () => server.forceShutdown(),
+    close: async () => {
+      held.close();
+      server.forceShutdown();
+    },
   };
 }
 

@@ -86,4 +86,11 @@ export const keepaliveOptions = {
   'grpc.keepalive_permit_without_calls': 1,
 } as const;
 
-export const metadataKeys = { peer: 'aios-peer', ticket: 'aios-ticket' } as const;
+export const metadataKeys = {
+  peer: 'aios-peer',
+  ticket: 'aios-ticket',
+  /** Of a stream of frames: the link it carries, so that another stream can go on with it. */
+  link: 'aios-link',
+  /** Messages of the link that the sender of this has; in a call it asks to go on, in the answer it agrees. */
+  received: 'aios-link-received',
+} as const;

@@ -4,8 +4,8 @@ import { AiosError } from '../../sdk/errors.ts';
 
 /** Who may call. With keys: whoever shows one. Without: programs on this machine, and no web page from elsewhere. */
 export interface AccessRule {
-  /** @throws {AiosError} UNAUTHENTICATED, FORBIDDEN */
-  check(headers: Headers): void;
+  /** @returns the name of the key that was shown: `key-1` is the first of those given @throws {AiosError} UNAUTHENTICATED, FORBIDDEN */
+  check(headers: Headers): string | undefined;
 }
 
 /**
@@ -32,8 +32,8 @@ function keyRule(apiKeys: readonly string[]): AccessRule {
       const shown = /^Bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1];
       const shownDigest = digest(shown ?? '');
       // Every key is compared, so that the time says nothing about which came close.
-      const known = digests.filter((key) => timingSafeEqual(key, shownDigest)).length > 0;
-      if (shown === undefined || !known) {
+      const known = digests.map((key) => timingSafeEqual(key, shownDigest)).lastIndexOf(true);
+      if (shown === undefined || known < 0) {
         throw new AiosError(
           'UNAUTHENTICATED',
           shown === undefined
@@ -41,6 +41,7 @@ function keyRule(apiKeys: readonly string[]): AccessRule {
             : 'the API key is not known. Check AIOS_API_KEY.',
         );
       }
+      return `key-${known + 1}`;
     },
   };
 }
@@ -70,6 +71,7 @@ const localRule: AccessRule = {
     if (headers.get('sec-fetch-site') === 'cross-site' && origin === null) {
       throw new AiosError('FORBIDDEN', 'pages of other sites may not call this control plane.');
     }
+    return undefined;
   },
 };
 

@@ -7,7 +7,9 @@ import { artifactRoutes } from './api/artifacts.ts';
 import { controlRoutes } from './api/control.ts';
 import { decisionRoutes } from './api/decisions.ts';
 import { inferRoutes } from './api/infer.ts';
+import { layerRoutes } from './api/layers.ts';
 import { resourceRoutes } from './api/resources.ts';
+import { splitTaskRoutes } from './api/split-tasks.ts';
 import { streamRoutes } from './api/streams.ts';
 import type { GatewayEnv, GatewayServices } from './context.ts';
 import { metricRoutes, prometheusRoutes } from './metrics.ts';
@@ -15,6 +17,7 @@ import { openAiError } from './openai/errors.ts';
 import { openAiRoutes } from './openai/routes.ts';
 import { problemResponse, toAiosError } from './problem.ts';
 import { onRequestEnd } from './request-end.ts';
+import { endRequestSpan, startRequestSpan } from './request-span.ts';
 
 export interface GatewayRules {
   readonly access: AccessRule;
@@ -31,8 +34,9 @@ export function createGatewayApp(services: GatewayServices, rules: GatewayRules)
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
   app.use(async (c, next) => {
-    rules.access.check(c.req.raw.headers);
+    const keyName = rules.access.check(c.req.raw.headers);
     const leave = rules.admission.enter();
+    const span = startRequestSpan(services.tracer, c);
     const gone = new AbortController();
     const onClosing = () => gone.abort(rules.closing.reason);
     rules.closing.addEventListener('abort', onClosing);
@@ -40,9 +44,12 @@ export function createGatewayApp(services: GatewayServices, rules: GatewayRules)
       rules.closing.removeEventListener('abort', onClosing);
       gone.abort(new AiosError('CANCELLED', 'the client went away.'));
       leave();
+      endRequestSpan(span, c.env.outgoing.statusCode);
     });
     if (rules.closing.aborted) onClosing();
-    c.set('facts', { tenant: defaultTenant, signal: gone.signal });
+    c.set('facts', {
+      ...{ tenant: defaultTenant, keyName, signal: gone.signal, trace: span?.context },
+    });
     await next();
   });
 
@@ -54,6 +61,8 @@ export function createGatewayApp(services: GatewayServices, rules: GatewayRules)
     controlRoutes,
     streamRoutes,
     inferRoutes,
+    layerRoutes,
+    splitTaskRoutes,
     artifactRoutes,
     metricRoutes,
   ]) {

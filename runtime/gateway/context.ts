@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import { AiosError } from '../../sdk/errors.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import type { TraceContext, Tracer } from '../tracing/index.ts';
 import type { GenerationDriver, GraphRunner } from '../vdag/index.ts';
 
 /** What every route may use. */
@@ -11,12 +12,18 @@ export interface GatewayServices {
   readonly runner: GraphRunner;
   /** How long an answer may take when the client does not say. */
   readonly requestTimeoutMs: number;
+  /** Makes the spans of requests. @default none are made */
+  readonly tracer?: Tracer | undefined;
   readonly log: (line: string) => void;
 }
 
 /** What is known about one request before its route runs. */
 export interface RequestFacts {
   readonly tenant: string;
+  /** Which API key was shown, where there are any. */
+  readonly keyName?: string | undefined;
+  /** Its span, where requests are traced. */
+  readonly trace?: TraceContext | undefined;
   /** Aborts when the client goes away or the gateway closes. */
   readonly signal: AbortSignal;
 }

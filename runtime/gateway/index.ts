@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { AiosError } from '../../sdk/errors.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import type { Tracer } from '../tracing/index.ts';
 import type { GenerationDriver, GraphRunner } from '../vdag/index.ts';
 import { createAccessRule } from './access.ts';
 import { createAdmission } from './admission.ts';
@@ -24,6 +25,8 @@ export interface GatewayOptions {
   readonly maxConcurrentRequests?: number;
   /** How long an answer may take unless the client's `aios-timeout-ms` says otherwise. @default 600000 */
   readonly requestTimeoutMs?: number;
+  /** Makes the spans of requests. @default none are made */
+  readonly tracer?: Tracer | undefined;
   readonly log?: (line: string) => void;
 }
 
@@ -54,6 +57,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       driver: options.driver,
       runner: options.runner,
       requestTimeoutMs: options.requestTimeoutMs ?? 600_000,
+      tracer: options.tracer,
       log: options.log ?? (() => {}),
     },
     {

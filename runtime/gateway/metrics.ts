@@ -22,11 +22,22 @@ function answer(c: GatewayContext, what: string, found: AnyMetrics | undefined):
   return c.json(format === 'aios' ? toAios(found) : found);
 }
 
+const traceCounters = (exported: number, dropped: number) => [
+  {
+    name: 'aios_trace_spans_exported_total',
+    help: 'Spans that a collector took.',
+    value: exported,
+  },
+  { name: 'aios_trace_spans_dropped_total', help: 'Spans that were given up.', value: dropped },
+];
+
 /** `GET /metrics`, for Prometheus: the caller's tenant, text format 0.0.4. */
 export function prometheusRoutes(services: GatewayServices): Hono<GatewayEnv> {
   const routes = new Hono<GatewayEnv>();
   routes.get('/metrics', (c) => {
-    const text = prometheusText(readerOf(services), c.var.facts.tenant);
+    const { exported = 0, dropped = 0 } = services.tracer?.counts ?? {};
+    const counters = services.tracer ? traceCounters(exported, dropped) : [];
+    const text = prometheusText(readerOf(services), c.var.facts.tenant, { counters });
     return c.body(text, 200, { 'content-type': expositionType });
   });
   return routes;

@@ -1,7 +1,13 @@
 import { AiosError, type ErrorCode, errorCodes } from '../../sdk/errors.ts';
 
-/** Seconds a client should wait before it repeats a call that was refused for load. */
+/** Seconds a client should wait before it repeats a call that was refused for load, where the error does not say. */
 const retryAfterSeconds = 1;
+const mostRetryAfterSeconds = 3600;
+
+function retryAfterOf({ details }: AiosError): number {
+  const seconds = Math.ceil(Number(details.retryAfterMs) / 1000);
+  return seconds >= 1 ? Math.min(seconds, mostRetryAfterSeconds) : retryAfterSeconds;
+}
 
 /** Any fault as an error of ours; what is not ours says nothing about the inside of the process. */
 export function toAiosError(fault: unknown, log: (line: string) => void): AiosError {
@@ -21,7 +27,7 @@ export function errorHeaders(error: AiosError): Record<string, string> {
   const { http } = errorCodes[error.code];
   return {
     ...(error.retryable && (http === 429 || http === 503)
-      ? { 'retry-after': String(retryAfterSeconds) }
+      ? { 'retry-after': String(retryAfterOf(error)) }
       : {}),
     ...(http === 401 ? { 'www-authenticate': 'Bearer' } : {}),
   };

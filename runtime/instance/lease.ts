@@ -50,7 +50,8 @@ export function openLease(options: LeaseOptions): Lease {
   });
   const publish = () => {
     if (attachments.size === 0) return;
-    const now = status();
+    const spans = workload?.takeSpans?.() ?? [];
+    const now = { ...status(), ...(spans.length > 0 ? { spans } : {}) };
     for (const attachment of attachments) attachment.report(now);
   };
   // Beside the reports: a health() that hangs must not hold them up.

@@ -42,6 +42,7 @@ async function loadWorkload(boot: InstanceBoot): Promise<Workload> {
       stage: workload.stage,
       threads,
       onFailure: (error) => void end(exitCodes.failed, error),
+      log,
     });
   }
   if (workload.type === 'graph') {

@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { DataPlaneError } from '../../sdk/errors.ts';
 import { samplingParameters } from '../../sdk/sampling.ts';
 import type { StageSpec } from '../../sdk/spec/component.ts';
+import { wireDtypes } from '../../sdk/spec/wire-dtype.ts';
 import { type Frame, frameLimits, type OpenPayload, readJson } from '../dataplane/index.ts';
 
+/** Of version 00; later ones may be longer. */
+const maxTraceparent = 256;
 const id = z.string().min(1).max(253);
 /** One problem, however many are wrong: a list is as long as a frame allows. Which tokens there are, the stage says. */
 const tokens = z.custom<readonly number[]>(
@@ -19,11 +22,13 @@ const openPayload = z.object({
         instanceId: id,
         address: z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'host:port'),
         ticket: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+        activations: z.enum(wireDtypes).optional(),
       }),
     )
     .min(1)
     .max(frameLimits.maxTimings / 2),
   deadlineMs: z.number().positive(),
+  traceparent: z.string().max(maxTraceparent).optional(),
   promptTokens: tokens,
   promptCount: z.number().int().min(1).optional(),
   sampling: samplingParameters.required({ seed: true }),
@@ -41,6 +46,7 @@ export type StageShape = Pick<
   | 'vocabularySize'
   | 'contextTokens'
   | 'maxSessions'
+  | 'weightBytes'
 >;
 
 /**
@@ -70,11 +76,12 @@ export function parseOpen(frame: Frame, stage: StageShape, instanceId: string): 
     );
   }
   const { route, promptTokens } = read.data;
-  const hopsLeft = stage.count - stage.index;
-  if (route[0]?.instanceId !== instanceId || route.length !== hopsLeft) {
+  const ends = route.length === 1;
+  if (route[0]?.instanceId !== instanceId || ends !== stage.hasHead) {
+    const rest = stage.hasHead ? 'no other' : 'those after it';
     throw new DataPlaneError(
       'FRAME_MALFORMED',
-      `session '${session}': the route must begin with '${instanceId}' and name ${hopsLeft} instances; it names ${route.length} from '${route[0]?.instanceId}'.`,
+      `session '${session}': the route must begin with '${instanceId}' and name ${rest}; it names ${route.length} instances from '${route[0]?.instanceId}'.`,
     );
   }
   if (promptTokens.length >= stage.contextTokens) {

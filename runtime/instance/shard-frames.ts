@@ -1,13 +1,15 @@
 import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import {
+  decodeActivations,
   emptyFrame,
+  encodeActivations,
   type FlowLink,
   type Frame,
   frameLimits,
   jsonBytes,
   type TokenPayload,
 } from '../dataplane/index.ts';
-import { outputHeadroomBytes, type StepResult } from '../model/stage.ts';
+import { outputHeadroomBytes, type StepRequest, type StepResult } from '../model/stage.ts';
 import type { ShardSession, WaitingStep } from './shard-session.ts';
 
 /** The next frame of the session to its driver, to be filled in. */
@@ -37,20 +39,22 @@ export function sendResult(
   if (result.type === 'activations') {
     const { sequence, position, rows, sample } = frame;
     const shape = [rows, hiddenSize];
+    const { buffer } = result;
+    const sent = encodeActivations(session.sendsAs, buffer, outputHeadroomBytes, rows);
     const head: Omit<Frame, 'payload'> = {
       type: 'step',
       session: session.id,
       sequence,
       position,
       rows,
-      dtype: 'float32',
+      dtype: sent.dtype,
       shape,
       sample,
       token: 0,
       credit: 0,
       timings,
     };
-    session.next?.sendInPlace(head, result.buffer, outputHeadroomBytes);
+    session.next?.sendInPlace(head, buffer, sent.payloadOffset);
   } else if (result.type === 'token') {
     const { token, logprob, top = [] } = result;
     const choice = logprob === undefined ? undefined : ({ logprob, top } satisfies TokenPayload);
@@ -65,6 +69,13 @@ export function sendResult(
   return waitNs;
 }
 
+/** @returns what a stage computes: token ids, or activations as fp32 @throws {DataPlaneError} TENSOR_MISMATCH */
+export function requestOf(frame: Frame): StepRequest {
+  const { session, position, rows, sample } = frame;
+  const input = frame.dtype === 'int32' ? frame.payload : decodeActivations(frame);
+  return { session, position, rows, input, sample };
+}
+
 /** Ends a session at a peer, if the peer is still there to be told. */
 export function tell(link: FlowLink, id: string, type: 'fail' | 'close', error?: AiosError): void {
   if (!link.up) return;
@@ -72,8 +83,11 @@ export function tell(link: FlowLink, id: string, type: 'fail' | 'close', error?:
   link.send({ ...emptyFrame(type), session: id, ...payload });
 }
 
-/** @returns the error a FAIL frame carries */
-export function failureOf({ session, payload }: Frame): AiosError {
+/** @returns the error a FAIL frame carries, or what a driver's CLOSE means to the shards before */
+export function failureOf({ type, session, payload }: Frame): AiosError {
+  if (type === 'close') {
+    return new DataPlaneError('CANCELLED', `session '${session}': its driver closed it.`);
+  }
   try {
     return AiosError.deserialize(JSON.parse(Buffer.from(payload).toString()));
   } catch (cause) {

@@ -10,7 +10,7 @@ import type { StageExecutor } from '../model/stage.ts';
 import { createLinkRoom } from './link-room.ts';
 import { createNextHops, type NextHopsOptions } from './next-hops.ts';
 import { parseOpen, type StageShape } from './open-payload.ts';
-import { answerFrame, failureOf, lostStream, sendResult, tell } from './shard-frames.ts';
+import { answerFrame, failureOf, lostStream, requestOf, sendResult, tell } from './shard-frames.ts';
 import { createShardSession, type ShardSession, takeStep } from './shard-session.ts';
 import { createShardSharing } from './shard-sharing.ts';
 import { createShardTally } from './shard-tally.ts';
@@ -34,8 +34,9 @@ export interface ShardHostOptions {
  */
 export function createShardHost(options: ShardHostOptions): Workload {
   const { instanceId, stage, executor } = options;
-  const isFirst = stage.index === 0;
-  const isLast = stage.index === stage.count - 1;
+  // Not by index and count: a shard may serve models that are cut elsewhere in other numbers of parts.
+  const isFirst = stage.hasEmbedding;
+  const isLast = stage.hasHead;
   const shard = `shard ${stage.index + 1} of ${stage.count} ('${instanceId}')`;
   const sessions = new Map<string, ShardSession>();
   /** Newest incoming stream of each peer. */
@@ -74,7 +75,7 @@ export function createShardHost(options: ShardHostOptions): Workload {
       tally.linkDown(link);
       if (peers.get(link.peerId) === link) peers.delete(link.peerId);
       for (const session of sessions.values()) {
-        if (belongsTo(session, link)) fail(session, lost(session, link, error), link);
+        if (belongsTo(session, link)) fail(session, lostStream(session, link, shard, error), link);
       }
     });
     link.onFrame((frame) => {
@@ -89,9 +90,6 @@ export function createShardHost(options: ShardHostOptions): Workload {
   const belongsTo = (session: ShardSession, link: FlowLink) =>
     session.upstream === link || session.driver === link || session.next === link;
 
-  const lost = (session: ShardSession, link: FlowLink, cause: Error) =>
-    lostStream(session, link, shard, cause);
-
   function receive(link: FlowLink, frame: Frame): void {
     const session = sessions.get(frame.session);
     switch (frame.type) {
@@ -103,7 +101,9 @@ export function createShardHost(options: ShardHostOptions): Workload {
         // Granted when it was computed and sent on: a slow shard after this one slows down the one before.
         return;
       case 'close':
-        if (session && (session.upstream === link || session.driver === link)) end(session, link);
+        if (session?.upstream === link) end(session, link);
+        // A shard between whose own peer is cut off hears of it from here.
+        else if (session?.driver === link) fail(session, failureOf(frame), link);
         break;
       case 'fail':
         if (session && belongsTo(session, link)) fail(session, failureOf(frame), link);
@@ -155,16 +155,16 @@ export function createShardHost(options: ShardHostOptions): Workload {
       );
     }
     const { tenant, promptTokens, sampling } = open;
+    const [, next] = open.route;
     executor.open(id, { tenant, promptTokens, sampling, ...(shared ? { shared } : {}) });
     const session: ShardSession = createShardSession(
-      { id, upstream, driver, shared, skips: !isFirst },
+      { id, upstream, driver, shared, skips: !isFirst, sendsAs: next?.activations ?? 'fp32' },
       open.deadlineMs,
       () => expire(session),
     );
     sessions.set(id, session);
     sharing.opened(id, open);
-    tally.sessionOpened(sessions.size);
-    const [, next] = open.route;
+    tally.sessionOpened(sessions.size, id, open.traceparent);
     if (next) void extend(session, next, open, frame);
     else session.driver?.send(answerFrame(session, 'opened'));
   }
@@ -212,14 +212,13 @@ export function createShardHost(options: ShardHostOptions): Workload {
     const giveBack = room.take(link, step.frame.rows);
     let sent = false;
     tally.stepLeftQueue();
-    const { session: id, position, rows, payload, sample } = step.frame;
     try {
-      const result = await executor.step({ session: id, position, rows, input: payload, sample });
-      tally.stepDone(id);
+      const result = await executor.step(requestOf(step.frame));
+      tally.stepDone(session.id, step.frame.rows, result.computeNs);
       if (session.ended) return;
       const waitNs = sendResult(session, stage.hiddenSize, step, result);
       sent = result.type !== 'nothing';
-      tally.stepWaited(waitNs);
+      tally.stepWaited(session.id, waitNs);
       if (result.type === 'token') tally.tokenSent();
     } catch (error) {
       fail(session, AiosError.from(error));
@@ -239,7 +238,7 @@ export function createShardHost(options: ShardHostOptions): Workload {
     );
 
   /** Frees the session here and in the shards after. @param origin - the stream that said so, which need not be told */
-  function end(session: ShardSession, origin?: FlowLink): void {
+  function end(session: ShardSession, origin?: FlowLink, error?: AiosError): void {
     if (session.ended) return;
     session.ended = true;
     sessions.delete(session.id);
@@ -250,7 +249,7 @@ export function createShardHost(options: ShardHostOptions): Workload {
       tally.stepLeftQueue();
       session.upstream.grant();
     }
-    tally.sessionClosed();
+    tally.sessionClosed(session.id, error);
     if (session.next && session.next !== origin) tell(session.next, session.id, 'close');
     turns.advance();
     if (sessions.size === 0) drained?.();
@@ -259,7 +258,7 @@ export function createShardHost(options: ShardHostOptions): Workload {
   /** Ends the session and tells the shard before and the driver why. */
   function fail(session: ShardSession, error: AiosError, origin?: FlowLink): void {
     if (session.ended) return;
-    end(session, origin);
+    end(session, origin, error);
     sharing.failed(session, error);
     for (const link of new Set([session.driver, session.upstream])) {
       if (link && link !== origin) tell(link, session.id, 'fail', error);
@@ -281,7 +280,8 @@ export function createShardHost(options: ShardHostOptions): Workload {
         `${shard} is part of a model and takes no packets. Ask the model's vDAG.`,
       );
     },
-    counters: () => tally.read(sessions.size, stage.maxSessions, executor.counters),
+    takeSpans: tally.takeSpans,
+    counters: () => tally.read(sessions.size, stage, executor.counters),
     async drain() {
       refusal = new DataPlaneError('SHARD_UNAVAILABLE', `${shard} is ending. Ask again.`);
       if (sessions.size === 0) return;

@@ -1,5 +1,6 @@
 import { DataPlaneError } from '../../sdk/errors.ts';
-import { type FlowLink, type Frame, frameLimits } from '../dataplane/index.ts';
+import type { WireDtype } from '../../sdk/spec/wire-dtype.ts';
+import { type FlowLink, type Frame, frameLimits, isActivationDtype } from '../dataplane/index.ts';
 import type { SharedPrefix } from '../model/stage.ts';
 import { assertTokens, type StageShape } from './open-payload.ts';
 
@@ -26,6 +27,8 @@ export interface ShardSession {
   /** The shard after; absent in the last one and until it is connected. */
   next: FlowLink | undefined;
   readonly deadline: NodeJS.Timeout;
+  /** How its activations go to the shard after. */
+  readonly sendsAs: WireDtype;
   /** What it began with, held here before its first step. */
   readonly shared: SharedPrefix | undefined;
   /** Its first step may leave out those before: the first shard did not send on what is held everywhere. */
@@ -42,7 +45,7 @@ export interface ShardSession {
 
 /** @param deadlineMs - Unix milliseconds, when `onDeadline` is called unless the timer was cleared */
 export function createShardSession(
-  begin: Pick<ShardSession, 'id' | 'upstream' | 'driver' | 'shared' | 'skips'>,
+  begin: Pick<ShardSession, 'id' | 'upstream' | 'driver' | 'shared' | 'skips' | 'sendsAs'>,
   deadlineMs: number,
   onDeadline: () => void,
 ): ShardSession {
@@ -83,7 +86,8 @@ export function takeStep(session: ShardSession, stage: StageShape, frame: Frame)
   const expected = stage.hasEmbedding
     ? { dtype: 'int32', shape: [rows] }
     : { dtype: 'float32', shape: [rows, stage.hiddenSize] };
-  if (rows < 1 || dtype !== expected.dtype || shape.join() !== expected.shape.join()) {
+  const taken = stage.hasEmbedding ? dtype === expected.dtype : isActivationDtype(dtype);
+  if (rows < 1 || !taken || shape.join() !== expected.shape.join()) {
     throw new DataPlaneError(
       'TENSOR_MISMATCH',
       `${subject}: expected ${expected.dtype} [${expected.shape.join(', ')}] with 1 row or more, got ${dtype ?? 'no tensor'} [${shape.join(', ')}].`,

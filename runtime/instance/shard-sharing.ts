@@ -26,7 +26,8 @@ export function createShardSharing(
   });
   const promptOf = ({ tenant, route, promptTokens, promptCount }: OpenPayload) => ({
     tenant,
-    way: route.map(({ instanceId, address }) => `${instanceId} ${address}`).join(),
+    // What went there in another dtype is not what this session would have computed.
+    way: route.map((hop) => `${hop.instanceId} ${hop.address} ${hop.activations ?? 'fp32'}`).join(),
     tokens: promptTokens.slice(0, promptCount),
   });
 

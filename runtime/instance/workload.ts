@@ -1,6 +1,6 @@
 import type { BlockHealth } from '../../sdk/block.ts';
 import type { ShardCounters } from '../../sdk/client/api.ts';
-import type { FlowLink, InstanceHandlers } from '../dataplane/index.ts';
+import type { FlowLink, InstanceHandlers, ShardSpan } from '../dataplane/index.ts';
 
 /** What an instance hosts, loaded: a stage of a model or an author's block. */
 export interface Workload {
@@ -10,6 +10,8 @@ export interface Workload {
   acceptLink(link: FlowLink): void;
   readonly infer: InstanceHandlers['infer'];
   counters?(): ShardCounters;
+  /** Traced sessions that are over since the last call. */
+  takeSpans?(): readonly ShardSpan[];
   health?(): Promise<BlockHealth>;
   /** Refuses new work; resolves when the work at hand is done. */
   drain(): Promise<void>;

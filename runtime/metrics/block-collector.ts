@@ -1,3 +1,4 @@
+import type { ShardCounters } from '../../sdk/client/api.ts';
 import type { BlockMetrics, InstanceMetrics } from '../../sdk/metrics.ts';
 import { meanOf } from './combine.ts';
 import type { History } from './history.ts';
@@ -19,6 +20,8 @@ export interface InstanceReading {
   /** Since its process began. */
   readonly cpuSeconds?: number;
   readonly residentBytes?: number;
+  /** Of a shard of a model, as it last reported. */
+  readonly shard?: ShardCounters;
 }
 
 export interface BlockReading {
@@ -159,13 +162,14 @@ export function createBlockCollector(options: BlockCollectorOptions): BlockColle
 
   function instanceOf({ reading, atMs }: BlockEntry, entry: InstanceEntry): InstanceMetrics {
     const { tenant, blockId } = reading;
-    const { instanceId, clusterId, nodeId, ready, promised, gpus } = entry.reading;
+    const { instanceId, clusterId, nodeId, ready, promised, gpus, shard } = entry.reading;
     const tally = tallies.instance(tenant, blockId, instanceId);
     const { readyInstances: _, ...load } = loadMetrics(entry.history, tally, atMs);
     return {
       ...{ type: 'instance', id: instanceId, tenant, blockId, clusterId, nodeId },
       ...{ collectedAtMs: atMs, staleAfterMs, ready, promised, gpus },
       ...load,
+      ...(shard ? { shard } : {}),
     };
   }
 

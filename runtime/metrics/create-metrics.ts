@@ -10,11 +10,13 @@ import type {
 } from '../../sdk/metrics.ts';
 import type { ClusterView } from '../placement/placement.ts';
 import { aggregateCluster } from './aggregate.ts';
+import { type AnswerHistograms, type AnswerTallies, createAnswerTallies } from './answers.ts';
 import { type BlockReading, createBlockCollector } from './block-collector.ts';
 import type { Inventory } from './inventory.ts';
 import { createNodeReader } from './node-metrics.ts';
 import { createPlaceHistories } from './place-histories.ts';
 import { createRequestTallies, type RequestRecorder } from './requests.ts';
+import { createSpeedBook, type SpeedBook } from './speeds.ts';
 import { createVdagCollector } from './vdag-collector.ts';
 
 export interface MetricsOptions {
@@ -23,6 +25,8 @@ export interface MetricsOptions {
   readonly snapshot: (tenant: string, view: ClusterView) => ClusterSnapshot;
   /** Every block there is, as it is now. */
   readonly blocks: () => Promise<readonly BlockReading[]>;
+  /** Told what shards say of their nodes and the ways between them. @default one of its own */
+  readonly speeds?: SpeedBook;
   /** Unix milliseconds. @default Date.now */
   readonly clock?: () => number;
   /** Between readings; 0: only when `collect` is called. @default 2000 */
@@ -52,6 +56,8 @@ export interface MetricsReader {
   block(tenant: string, blockId: string): BlockMetrics | undefined;
   instance(tenant: string, blockId: string, instanceId: string): InstanceMetrics | undefined;
   vdag(tenant: string, vdagUri: string): VdagMetrics | undefined;
+  /** How a language model answers; nothing before it was asked. */
+  answers(tenant: string, modelUri: string): AnswerHistograms | undefined;
   /** Of a counter: its growth per second. */
   history(tenant: string, subject: HistorySubject, metric: string): MetricWindow | undefined;
   /** Ids, in order. */
@@ -63,6 +69,10 @@ export interface MetricsReader {
 export interface Metrics extends MetricsReader {
   /** Told by whoever sends requests. */
   readonly requests: RequestRecorder;
+  /** Told by whoever drives language models; knows how they serve now. */
+  readonly answering: Pick<AnswerTallies, 'begin' | 'serving'>;
+  /** How fast shards and the ways between them are. */
+  readonly speeds: Pick<SpeedBook, 'links' | 'link' | 'stepMs'>;
   /** Reads everything once. Never throws: what cannot be read is said in the log and grows stale. */
   collect(): Promise<void>;
   /** Memory that histories take. */
@@ -78,6 +88,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const capacity = Math.ceil(keepMs / stepMs) + 1;
   const readNode = createNodeReader(staleAfterMs);
   const tallies = createRequestTallies(clock);
+  const answering = createAnswerTallies();
+  const speeds = options.speeds ?? createSpeedBook();
   const places = createPlaceHistories({
     clusterCapacity: capacity,
     nodeCapacity: Math.ceil(keepMs / nodeIntervalMs) + 1,
@@ -111,6 +123,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     try {
       const readings = await options.blocks();
       blocks.take(readings, clock());
+      speeds.take(readings);
       saidOfBlocks = undefined;
     } catch (error) {
       const line = `blocks could not be measured: ${AiosError.from(error).message}`;
@@ -151,6 +164,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   return {
     requests: tallies,
+    answering,
+    speeds,
     collect: () => run(true),
     node(tenant, clusterId, nodeId) {
       const view = inventory.cluster(tenant, clusterId);
@@ -161,11 +176,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     cluster(tenant, clusterId) {
       const view = inventory.cluster(tenant, clusterId);
-      return view && { ...read(tenant, view), windows: places.cluster(tenant, clusterId) };
+      const links = speeds.links(tenant, clusterId);
+      const windows = places.cluster(tenant, clusterId);
+      return view && { ...read(tenant, view), windows, ...(links.length > 0 ? { links } : {}) };
     },
     block: blocks.block,
     instance: blocks.instance,
-    vdag: vdags.vdag,
+    vdag(tenant, uri) {
+      const found = vdags.vdag(tenant, uri);
+      const serving = answering.serving(tenant, uri);
+      return found && { ...found, ...(serving ? { serving } : {}) };
+    },
+    answers: answering.histograms,
     history(tenant, subject, metric) {
       const windows: Readonly<Record<string, MetricWindow>> =
         subject.type === 'node'

@@ -3,10 +3,13 @@ import { AiosError } from '../../sdk/errors.ts';
 import type { ClusterSpec } from '../../sdk/spec/cluster.ts';
 import type { ClusterBackend } from '../cluster/backend.ts';
 import type { ClusterView } from '../placement/placement.ts';
+import { withSpeeds } from './node-speeds.ts';
 
 export interface InventoryOptions {
   /** By `ClusterSpec.backend`. */
   readonly backends: ReadonlyMap<string, ClusterBackend>;
+  /** What shards told of a node: bytes of weights a second. @default nothing */
+  readonly speedOf?: (tenant: string, clusterId: string, nodeId: string) => number | undefined;
   /** @default 2000 */
   readonly measureIntervalMs?: number;
   /** Told after every round of measuring. */
@@ -62,7 +65,9 @@ export function createInventory(options: InventoryOptions): Inventory {
       const views = tenants.get(tenant);
       // It may have been removed or replaced meanwhile.
       if (measured && views?.get(spec.id)?.spec === spec) {
-        views.set(spec.id, viewOf(spec, measured, cordonedOf(tenant, spec.id)));
+        const speedOf = (nodeId: string) => options.speedOf?.(tenant, spec.id, nodeId);
+        const known = withSpeeds(measured, speedOf);
+        views.set(spec.id, viewOf(spec, known, cordonedOf(tenant, spec.id)));
       }
     } catch (error) {
       log(`cluster '${spec.id}' could not be measured: ${AiosError.from(error).message}`);

@@ -85,6 +85,7 @@ function setMeasured(values: Values, node: NodeSnapshot, measured: NodeMeasureme
   set(values, 'load5m', measured.load5m);
   set(values, 'load15m', measured.load15m);
   set(values, 'processes', measured.processes);
+  set(values, 'weightBytesPerSecond', measured.weightBytesPerSecond);
   set(values, 'memoryUsedBytes', measured.memoryUsedBytes);
   const capacityBytes = Math.max(1, node.capacity.memoryBytes);
   set(values, 'memoryUsedFraction', measured.memoryUsedBytes / capacityBytes);

@@ -4,9 +4,17 @@ import {
   metricFields,
   metricNames,
 } from '../../sdk/metric-fields.ts';
-import type { ClusterMetrics, GpuMetrics, LoadMetrics, NodeMetrics } from '../../sdk/metrics.ts';
+import type {
+  ClusterMetrics,
+  GpuMetrics,
+  LinkMetrics,
+  LoadMetrics,
+  NodeMetrics,
+} from '../../sdk/metrics.ts';
 import type { MetricsReader } from './create-metrics.ts';
 import { createExposition, type Exposition, type Family, type Labels } from './exposition.ts';
+import { addAnswers } from './prometheus-answers.ts';
+import { addShard } from './prometheus-shards.ts';
 
 /** About 10 MB of text. */
 const defaultMaxSamples = 100_000;
@@ -50,6 +58,8 @@ const gpuFamilies: readonly (readonly [keyof GpuMetrics['values'], Family])[] = 
 const collected = (what: string): Family =>
   gauge(`aios_${what}_collected_timestamp_seconds`, 'When the oldest reading in it was taken.');
 const nodeCount = gauge('aios_cluster_nodes', 'Nodes that the values come from.');
+const linkLatency = gauge('aios_link_latency_seconds', 'One way between two nodes.');
+const linkSpeed = gauge('aios_link_bytes_per_second', 'Bandwidth between two nodes.');
 const nodesDropped = gauge('aios_cluster_nodes_dropped', 'Nodes left out, by reason.');
 const droppedSamples = gauge('aios_metrics_samples_dropped', 'Samples there was no room for.');
 
@@ -61,6 +71,12 @@ function addNode(out: Exposition, node: NodeMetrics, cluster: Labels): void {
     const own = { ...labels, gpu: String(gpu.index) };
     for (const [key, family] of gpuFamilies) out.add(family, own, gpu.values[key]);
   }
+}
+
+function addLink(out: Exposition, tenant: string, { between, values }: LinkMetrics): void {
+  const labels = { tenant, from: between[0], to: between[1] };
+  out.add(linkLatency, labels, values.latencyMs / 1000);
+  out.add(linkSpeed, labels, values.bytesPerSecond);
 }
 
 function addCluster(out: Exposition, cluster: ClusterMetrics, labels: Labels): void {
@@ -108,30 +124,48 @@ function addBlock(out: Exposition, reader: MetricsReader, tenant: string, block:
   ];
   for (const [name, help, value] of values)
     out.add(gauge(`aios_block_${name}`, help), labels, value);
+  for (const instance of metrics.instances) addShard(out, tenant, instance);
 }
 
 /**
  * Everything of one tenant for Prometheus, in base units. What there are few of comes first, so that a network too large
- * for `maxSamples` loses nodes, not clusters and blocks; instances, which come and go, have no series of their own.
+ * for `maxSamples` loses nodes, not clusters and blocks; of instances, which come and go, only shards have series.
  *
  * @param options.maxSamples - default 100000
  */
 export function prometheusText(
   reader: MetricsReader,
   tenant: string,
-  options: { readonly maxSamples?: number } = {},
+  options: {
+    readonly maxSamples?: number;
+    /** Of the process, without labels; names end in `_total`. */
+    readonly counters?: readonly {
+      readonly name: string;
+      readonly help: string;
+      readonly value: number;
+    }[];
+  } = {},
 ): string {
   const out = createExposition(options.maxSamples ?? defaultMaxSamples);
+  for (const { name, help, value } of options.counters ?? [])
+    out.add(counter(name, help), {}, value);
   const clusters = reader.clusterIds(tenant).flatMap((id) => reader.cluster(tenant, id) ?? []);
   for (const cluster of clusters) addCluster(out, cluster, { tenant, cluster: cluster.id });
   for (const block of reader.blockIds(tenant)) addBlock(out, reader, tenant, block);
   for (const vdag of reader.vdagUris(tenant)) {
     const metrics = reader.vdag(tenant, vdag);
-    if (metrics) addRequests(out, 'vdag', metrics, { tenant, vdag });
+    if (!metrics) continue;
+    const labels = { tenant, vdag };
+    addRequests(out, 'vdag', metrics, labels);
+    addAnswers(out, labels, metrics.serving, reader.answers(tenant, vdag));
   }
   for (const cluster of clusters) {
     for (const node of cluster.nodes) addNode(out, node, { tenant, cluster: cluster.id });
   }
+  // One between two clusters stands in the documents of both.
+  const links = clusters.flatMap((cluster) => cluster.links ?? []);
+  const once = new Map(links.map((link) => [JSON.stringify(link.between), link]));
+  for (const link of once.values()) addLink(out, tenant, link);
   const footer = createExposition(1);
   footer.add(droppedSamples, { tenant }, out.dropped);
   return `${out}${footer}`;

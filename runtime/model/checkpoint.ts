@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Problem } from '../../sdk/errors.ts';
+import { type Problem, SplitError } from '../../sdk/errors.ts';
 import { readJsonFile } from './config-file.ts';
 import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors.ts';
 
@@ -11,6 +11,8 @@ export interface CheckpointFile {
   /** Absolute, symbolic links resolved: Hugging Face's cache is made of them, and a hard link must name the file itself. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** When its content changed last. */
+  readonly modifiedNs?: string;
 }
 
 export interface CheckpointTensor extends SafetensorsTensor {
@@ -27,8 +29,12 @@ const singleFile = 'model.safetensors';
 const indexFile = 'model.safetensors.index.json';
 const maxIndexBytes = 64 * 2 ** 20;
 const maxFiles = 10_000;
+/** More are not shown, and an index of megabytes could have millions. */
+const maxProblems = 200;
 /** Also the rule for names of a stage's files. No folders: a name that escapes could link any file into a stage. */
 const plainName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.safetensors$/;
+
+const shortName = (name: string) => (name.length <= 120 ? name : `${name.slice(0, 117)}…`);
 
 const index = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 
@@ -59,21 +65,35 @@ export async function openCheckpoint(
         tensors.set(tensor.name, { ...tensor, file });
         continue;
       }
+      if (problems.length >= maxProblems) break;
       problems.push({
-        path: `${name}: ${tensor.name}`,
+        path: `${name}: ${shortName(tensor.name)}`,
         message: `is in this file, but ${indexFile} does not list it here.`,
-        expected: `weight_map["${tensor.name}"] = "${name}"`,
+        expected: `weight_map["${shortName(tensor.name)}"] = "${name}"`,
       });
     }
     for (const missing of expectedTensors ?? []) {
+      if (problems.length >= maxProblems) break;
       problems.push({
-        path: `${indexFile}: $.weight_map["${missing}"]`,
+        path: `${indexFile}: $.weight_map["${shortName(missing)}"]`,
         message: `names ${name}, which does not hold this tensor.`,
         expected: 'the file that holds it; fetch index and files again, of one revision',
       });
     }
   }
   return { files, tensors };
+}
+
+/** @throws {SplitError} CHECKPOINT_INVALID - a file is another than when it was opened */
+export async function assertUnchanged({ files }: Checkpoint): Promise<void> {
+  for (const { path, sizeBytes, modifiedNs } of files) {
+    const { size, mtimeNs } = await stat(path, { bigint: true });
+    if (Number(size) === sizeBytes && `${mtimeNs}` === modifiedNs) continue;
+    throw new SplitError(
+      'CHECKPOINT_INVALID',
+      `${path} was written to during the split. Wait until it is complete, then split again.`,
+    );
+  }
 }
 
 /** File → the tensors it must hold; undefined means whatever it holds. */
@@ -99,7 +119,7 @@ async function listTensors(
   for (const [tensor, file] of Object.entries(parsed.data.weight_map)) {
     if (!plainName.test(file)) {
       problems.push({
-        path: `${indexFile}: $.weight_map["${tensor}"]`,
+        path: `${indexFile}: $.weight_map["${shortName(tensor)}"]`,
         message: 'names a file outside the folder, or not of this format.',
         expected: "a plain name that ends in '.safetensors'",
         seen: JSON.stringify(file.slice(0, 200)),
@@ -126,11 +146,12 @@ async function openFile(
 ): Promise<{ file: CheckpointFile; fileTensors: readonly SafetensorsTensor[] } | undefined> {
   try {
     const path = await realpath(join(modelFolder, name));
-    const { size: sizeBytes } = await stat(path);
+    const { size, mtimeNs } = await stat(path, { bigint: true });
     const header = await readSafetensorsHeader(path, name);
     problems.push(...header.problems);
     if (header.problems.length > 0) return undefined;
-    return { file: { name, path, sizeBytes }, fileTensors: header.tensors };
+    const file = { name, path, sizeBytes: Number(size), modifiedNs: `${mtimeNs}` };
+    return { file, fileTensors: header.tensors };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     problems.push({

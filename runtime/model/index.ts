@@ -7,6 +7,7 @@ export {
   createChatTemplate,
 } from './chat-template.ts';
 export { createDetokenizer, type Detokenizer } from './detokenizer.ts';
+export { type EvaluateOptions, type Evaluation, evaluateSplit } from './evaluate/evaluate.ts';
 export { createGraphExecutor, type GraphExecutor } from './onnx-cut/graph-executor.ts';
 export { runShard, runShards } from './onnx-cut/run-shards.ts';
 export { loadOnnxRuntime, type OnnxRuntime } from './onnx-runtime.ts';
@@ -19,7 +20,9 @@ export {
   defaultMaxSessions,
   type OutlineModelOptions,
   outlineModel,
+  previewSplit,
   type SplitModelOptions,
+  type SplitPreview,
   type SplitProgress,
   splitModel,
 } from './split.ts';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SplitError } from '../../sdk/errors.ts';
+import { bookkeepingFiles, takeLeftovers, writeOwner } from './split-leftovers.ts';
 import { tokenizerFolder } from './split-tokenizer.ts';
 
 export const planFileName = 'plan.json';
@@ -16,7 +17,9 @@ export interface StagingFolder {
    * @throws {SplitError} ALREADY_EXISTS - something else appeared there meanwhile
    */
   commit(): Promise<void>;
-  /** Removes everything; harmless after {@link commit}. */
+  /** Leaves what is written to the next one of the same name. */
+  keep(): Promise<void>;
+  /** Removes everything; harmless after {@link commit} and {@link keep}. */
   discard(): Promise<void>;
 }
 
@@ -44,17 +47,28 @@ export async function assertReplaceable(outFolder: string): Promise<void> {
   );
 }
 
-/** @param outFolder - one that {@link assertReplaceable} accepts */
-export async function createStagingFolder(outFolder: string): Promise<StagingFolder> {
+/**
+ * What killed splits into the same folder left behind is removed; what one of the same name left is there again.
+ *
+ * @param outFolder - one that {@link assertReplaceable} accepts
+ * @param resumeKey - name of all that will be written; absent: it begins empty, and is not kept
+ */
+export async function createStagingFolder(
+  outFolder: string,
+  resumeKey?: string,
+): Promise<StagingFolder> {
   const existing = await realpath(outFolder).catch(() => undefined);
   const target = existing ?? resolve(outFolder);
   await mkdir(dirname(target), { recursive: true });
   const path = join(dirname(target), `.${basename(target)}-${randomUUID().slice(0, 8)}`);
-  await mkdir(path);
+  if (!(await takeLeftovers(target, path, resumeKey))) await mkdir(path);
+  await writeOwner(path, resumeKey);
+  let kept = false;
   return {
     path,
     async commit() {
       const previous = `${path}-previous`;
+      for (const name of bookkeepingFiles) await rm(join(path, name), { force: true });
       // Looked at again: something may have appeared there meanwhile.
       await assertReplaceable(target);
       const replaces = await moveAside(target, previous);
@@ -69,8 +83,12 @@ export async function createStagingFolder(outFolder: string): Promise<StagingFol
         await rm(previous, { recursive: true, force: true });
       }
     },
+    async keep() {
+      await writeOwner(path, resumeKey, 0);
+      kept = true;
+    },
     async discard() {
-      await rm(path, { recursive: true, force: true });
+      if (!kept) await rm(path, { recursive: true, force: true });
     },
   };
 }

@@ -7,6 +7,7 @@ import { type ShardPlan, type SplitPlan, splitPlan } from '../../sdk/spec/plan.t
 import type { vdagSpec } from '../../sdk/spec/vdag.ts';
 import type { ModelOutline } from '../../sdk/splitter.ts';
 import { hashBytes, shortHash } from './hash.ts';
+import type { Conversion } from './quantize/weight-form.ts';
 
 const releaseTag = 'stable';
 const threads = 1;
@@ -32,6 +33,8 @@ export interface PlannedShard extends Omit<ShardPlan, 'index' | 'folder'> {
 export interface SplitPlanParts {
   readonly splitter: string;
   readonly planner: string;
+  /** What the weights were converted to. */
+  readonly conversion?: Conversion;
   readonly outline: ModelOutline;
   readonly maxSessions: number;
   readonly sizes: Pick<StageSpec, 'hiddenSize' | 'vocabularySize' | 'keyValueHeads' | 'headSize'>;
@@ -65,6 +68,7 @@ export function createSplitPlan(parts: SplitPlanParts): SplitPlan {
     architecture: outline.architecture,
     splitter: parts.splitter,
     planner: parts.planner,
+    ...conversionFields(parts.conversion),
     contextTokens: outline.contextTokens,
     maxSessions,
     shards: shards.map(({ stageHash: _hash, graph: _graph, files: _files, ...amounts }, index) => ({
@@ -82,6 +86,12 @@ export function createSplitPlan(parts: SplitPlanParts): SplitPlan {
   } satisfies z.input<typeof splitPlan>);
 }
 
+function conversionFields(conversion?: Conversion): Pick<SplitPlan, 'dtype' | 'blockSize'> {
+  if (!conversion) return {};
+  const { dtype, blockSize } = conversion;
+  return dtype === 'int8' || dtype === 'int4' ? { dtype, blockSize } : { dtype };
+}
+
 /** Of one instance: weights, KV cache and what a process takes without them. */
 function shardMemoryBytes(outline: ModelOutline, shard: PlannedShard | undefined): number {
   return (shard?.residentBytes ?? 0) + (shard?.kvBytes ?? 0) + outline.overheadBytes;
@@ -96,6 +106,7 @@ function shardComponent(
   index: number,
 ) {
   const { stageHash, firstLayer, lastLayer, hasEmbedding, hasHead, graph, files } = shard;
+  const { residentBytes } = shard;
   const stage: StageSpec = {
     stageHash,
     index,
@@ -107,6 +118,7 @@ function shardComponent(
     ...sizes,
     contextTokens: outline.contextTokens,
     maxSessions,
+    weightBytes: residentBytes - (hasEmbedding ? outline.embeddingBytes : 0),
     graph,
     files: [...files],
   };

@@ -5,7 +5,8 @@ import type { CheckpointFile, CheckpointTensor } from './checkpoint.ts';
 import type { ExternalData } from './onnx/model.ts';
 
 export const graphFileName = 'stage.onnx';
-const copiedFileName = 'weights.bin';
+/** Weights that are no other file's: copied or converted. */
+export const weightsFileName = 'weights.bin';
 const copyChunkBytes = 4 * 2 ** 20;
 /** So that a copied tensor starts on a cache line. */
 const alignmentBytes = 64;
@@ -70,18 +71,18 @@ export async function writeShard(
   }
 
   const places = placeCopies(tensors);
-  await copyRanges(join(folder, copiedFileName), places, signal, onBytes);
+  await copyRanges(join(folder, weightsFileName), places, signal, onBytes);
   await writeFile(
     graphPath,
     encodeGraph((tensor) => ({
-      location: copiedFileName,
+      location: weightsFileName,
       offsetBytes: places.get(tensor) ?? 0,
       lengthBytes: tensor.lengthBytes,
     })),
   );
   return {
     identityGraph,
-    files: [{ name: graphFileName }, { name: copiedFileName }],
+    files: [{ name: graphFileName }, { name: weightsFileName }],
     ...(linkFault ? { linkFault } : {}),
   };
 }

@@ -36,7 +36,7 @@ export async function copyTokenizerFiles(
   outFolder: string,
   names: readonly string[],
 ): Promise<void> {
-  await mkdir(join(outFolder, tokenizerFolder));
+  await mkdir(join(outFolder, tokenizerFolder), { recursive: true });
   for (const name of names) {
     await copyFile(join(modelFolder, name), join(outFolder, tokenizerFolder, name));
   }

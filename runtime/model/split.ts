@@ -2,14 +2,18 @@ import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AiosError, type Problem, SplitError } from '../../sdk/errors.ts';
 import type { HookOutput } from '../../sdk/hooks.ts';
-import type { SplitPlan } from '../../sdk/spec/plan.ts';
-import type { ModelOutline, SplitContext, Splitter } from '../../sdk/splitter.ts';
+import type { SplitPlan, WeightDtype } from '../../sdk/spec/plan.ts';
+import type { ModelOutline, ShardAmounts, SplitContext, Splitter } from '../../sdk/splitter.ts';
 import { readArchitectures } from './decoder/config.ts';
 import { defaultHashCachePath, hashFile } from './hash.ts';
+import { blockSizes } from './quantize/weight-form.ts';
+import { rememberNodes } from './preferred-nodes.ts';
 import { checkedCuts } from './split-cuts.ts';
+import { createSplitExtras, type SplitExtrasOptions } from './split-extras.ts';
 import { assertReplaceable, createStagingFolder, planFileName } from './split-folder.ts';
 import { invalidModel } from './split-problems.ts';
 import { assertNotCancelled } from './split-shard.ts';
+import { splitters as builtins } from './splitters/index.ts';
 
 export interface SplitProgress {
   readonly stage: 'begin' | 'main' | 'finish';
@@ -18,7 +22,7 @@ export interface SplitProgress {
   readonly message: string;
 }
 
-export interface OutlineModelOptions {
+export interface OutlineModelOptions extends Pick<SplitExtrasOptions, 'task' | 'layers'> {
   readonly modelFolder: string;
   /** Tried in order; the first that accepts the folder is used. */
   readonly splitters: readonly Splitter[];
@@ -26,6 +30,10 @@ export interface OutlineModelOptions {
   readonly maxSessions?: number;
   /** Longest prompt and answer together. @default what the model was made for */
   readonly contextTokens?: number;
+  /** What weights are converted to. @default used as they lie in the checkpoint */
+  readonly dtype?: WeightDtype;
+  /** Numbers that share a scale, of `int8` and `int4`: 16, 32, 64, 128 or 256. @default 32 */
+  readonly blockSize?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -77,23 +85,34 @@ function createContext(
     shards,
     cutTensors = [],
   } = options;
+  const modelFolder = resolve(options.modelFolder);
+  const maxSessions = options.maxSessions ?? defaultMaxSessions;
+  // What was just written is read once, and its place is temporary: it is not worth remembering.
+  const hashOnce: SplitContext['hashFile'] = (path, onBytes) =>
+    hashFile(path, {
+      ...(path.startsWith(outFolder) ? {} : { cachePath: hashCachePath }),
+      signal,
+      onBytes,
+    });
   return {
-    modelFolder: resolve(options.modelFolder),
+    ...createSplitExtras({
+      ...{ modelFolder, maxSessions, planner, hashFile: hashOnce, builtins },
+      outline: () => outlineModel({ ...options, splitters: builtins }),
+      ...(options.task ? { task: options.task } : {}),
+      ...(options.layers ? { layers: options.layers } : {}),
+    }),
+    modelFolder,
     outFolder,
-    maxSessions: options.maxSessions ?? defaultMaxSessions,
+    maxSessions,
     ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(shards === undefined ? {} : { shards }),
+    ...(options.dtype ? { dtype: options.dtype } : {}),
+    ...(options.blockSize === undefined ? {} : { blockSize: options.blockSize }),
     cutTensors,
     copy: options.copy ?? false,
     planner,
     plan: async (outline) => checkedCuts(await plan(outline), outline, planner),
-    // What was just written is read once, and its place is temporary: it is not worth remembering.
-    hashFile: (path, onBytes) =>
-      hashFile(path, {
-        ...(path.startsWith(outFolder) ? {} : { cachePath: hashCachePath }),
-        signal,
-        onBytes,
-      }),
+    hashFile: hashOnce,
     signal,
     progress: (fraction, message) => options.onProgress?.({ stage, fraction, message }),
   };
@@ -103,40 +122,100 @@ function createContext(
  * Splits a model: one folder a shard, with its ONNX graph over linked weights, and `plan.json`.
  *
  * Everything is checked before anything is written, and written beside `outFolder` before it is moved there, so a split
- * that fails or is cancelled leaves what was there.
+ * that fails or is cancelled leaves what was there. One that converts weights and is killed or cancelled goes on where it
+ * was when it is started again with the same arguments: what was written is checked by hash.
  *
  * @returns the plan, as written to `plan.json`
  * @throws {SplitError} ARCHITECTURE_UNSUPPORTED, CHECKPOINT_INVALID (with every problem), SPLIT_INFEASIBLE,
  *   SPLIT_PLAN_INVALID, ALREADY_EXISTS, CANCELLED
  */
 export async function splitModel(options: SplitModelOptions): Promise<SplitPlan> {
-  assertSessions(options.maxSessions);
   const outFolder = resolve(options.outFolder);
   await assertReplaceable(outFolder);
-  const splitter = await findSplitter(options);
-  if (options.cutTensors?.length && !splitter.cutsTensors) {
-    throw new SplitError(
-      'REQUEST_INVALID',
-      `splitter '${splitter.name}' cuts between layers, not at named tensors. Give a number of shards instead.`,
-    );
-  }
-  const begin = createContext(options, 'begin', outFolder);
+  const splitter = await chooseSplitter(options);
+  const meant = rememberNodes(options.plan, options.planner ?? 'custom');
+  const begin = createContext({ ...options, plan: meant.ask }, 'begin', outFolder);
   const begun = await splitter.begin(begin);
   assertNotCancelled(begin.signal);
 
-  const staging = await createStagingFolder(outFolder);
+  const resumeKey = splitter.resumeKey?.(begin, begun);
+  const staging = await createStagingFolder(outFolder, resumeKey);
   try {
     const done = await splitter.main(createContext(options, 'main', staging.path), begun);
-    const plan = await splitter.finish(createContext(options, 'finish', staging.path), done);
+    const finish = createContext(options, 'finish', staging.path);
+    const plan = meant.apply(await splitter.finish(finish, done));
     await writeFile(join(staging.path, planFileName), `${JSON.stringify(plan, undefined, 2)}\n`);
     assertNotCancelled(begin.signal);
     await staging.commit();
     return plan;
   } catch (error) {
-    throw AiosError.from(error);
+    const fault = AiosError.from(error);
+    if (fault.code !== 'CANCELLED' || resumeKey === undefined) throw fault;
+    await staging.keep();
+    throw new SplitError(
+      'CANCELLED',
+      `the split was cancelled. What was converted is kept in ${staging.path}: the same split goes on from there, any other into ${outFolder} removes it.`,
+    );
   } finally {
     await staging.discard();
   }
+}
+
+/** What {@link splitModel} would write. */
+export interface SplitPreview {
+  readonly outline: ModelOutline;
+  readonly shards: readonly ShardAmounts[];
+}
+
+/**
+ * Reads, checks and plans as {@link splitModel} does, and writes nothing.
+ *
+ * @throws {SplitError} ARCHITECTURE_UNSUPPORTED, CHECKPOINT_INVALID, SPLIT_INFEASIBLE, SPLIT_PLAN_INVALID, UNSUPPORTED
+ */
+export async function previewSplit(
+  options: Omit<SplitModelOptions, 'outFolder'>,
+): Promise<SplitPreview> {
+  const splitter = await chooseSplitter(options);
+  let outline: ModelOutline | undefined;
+  const plan: SplitModelOptions['plan'] = (asked) => {
+    outline = asked;
+    return options.plan(asked);
+  };
+  const begun = await splitter.begin(createContext({ ...options, plan }, 'begin', ''));
+  const shards = splitter.shards?.(begun);
+  if (outline && shards) return { outline, shards };
+  throw new SplitError(
+    'UNSUPPORTED',
+    `splitter '${splitter.name}' cannot say what its shards take before it wrote them.`,
+  );
+}
+
+/** The splitter of the folder, if it can do what is asked. */
+async function chooseSplitter(
+  options: Partial<SplitModelOptions> & OutlineModelOptions,
+): Promise<Splitter> {
+  const { maxSessions, blockSize, dtype, cutTensors } = options;
+  assertSessions(maxSessions);
+  if (blockSize !== undefined && !blockSizes.some((size) => size === blockSize)) {
+    throw new SplitError(
+      'REQUEST_INVALID',
+      `a block has ${blockSizes.join(', ')} numbers; got ${blockSize}.`,
+    );
+  }
+  const splitter = await findSplitter(options);
+  if (cutTensors?.length && !splitter.cutsTensors) {
+    throw new SplitError(
+      'REQUEST_INVALID',
+      `splitter '${splitter.name}' cuts between layers, not at named tensors. Give a number of shards instead.`,
+    );
+  }
+  if (dtype && !splitter.convertsWeights) {
+    throw new SplitError(
+      'REQUEST_INVALID',
+      `splitter '${splitter.name}' uses weights as they lie, and cannot convert them to ${dtype}. Leave the dtype out.`,
+    );
+  }
+  return splitter;
 }
 
 /**
@@ -146,8 +225,7 @@ export async function splitModel(options: SplitModelOptions): Promise<SplitPlan>
  * @throws {SplitError} ARCHITECTURE_UNSUPPORTED, CHECKPOINT_INVALID
  */
 export async function outlineModel(options: OutlineModelOptions): Promise<ModelOutline> {
-  assertSessions(options.maxSessions);
-  const splitter = await findSplitter(options);
+  const splitter = await chooseSplitter(options);
   let seen: ModelOutline | undefined;
   const plan = async (outline: ModelOutline) => {
     seen = outline;

@@ -11,9 +11,9 @@ export interface StageTally {
 
 export function createStageTally(): StageTally {
   const count = {
-    ...{ decodeSteps: 0, decodeBatches: 0, maxBatchSteps: 0 },
+    ...{ decodeSteps: 0, decodeBatches: 0, maxBatchSteps: 0, lastBatchSteps: 0 },
     ...{ prefillChunks: 0, prefillTokens: 0, sharedTokens: 0 },
-    ...{ kvMoves: 0, outputCopies: 0, computeNs: 0 },
+    ...{ kvMoves: 0, outputCopies: 0, computeNs: 0, decodeNs: 0 },
   };
   return {
     batchEnded({ kind, ends, computeNs, kvMoves, outputCopies }, rows) {
@@ -22,7 +22,9 @@ export function createStageTally(): StageTally {
       count.kvMoves = kvMoves;
       if (kind === 'decode') {
         count.decodeBatches += 1;
+        count.decodeNs += computeNs;
         count.decodeSteps += ends.length;
+        count.lastBatchSteps = ends.length;
         count.maxBatchSteps = Math.max(count.maxBatchSteps, ends.length);
       } else {
         count.prefillChunks += 1;

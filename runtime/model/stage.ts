@@ -104,6 +104,8 @@ export interface StageCounters {
   readonly decodeSteps: number;
   readonly decodeBatches: number;
   readonly maxBatchSteps: number;
+  /** Steps of one row in the last batch of them. */
+  readonly lastBatchSteps: number;
   /** Chunks of prompts, one slot at a time. */
   readonly prefillChunks: number;
   readonly prefillTokens: number;
@@ -117,6 +119,8 @@ export interface StageCounters {
   readonly outputCopies: number;
   /** A batch counts once. */
   readonly computeNs: number;
+  /** Of them, batches of one-row steps. */
+  readonly decodeNs: number;
 }
 
 export interface StageExecutorOptions {

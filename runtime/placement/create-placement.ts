@@ -10,6 +10,7 @@ import { type ClusterFilter, compileFilter } from './filter/index.ts';
 import { createLedger, type PlacementLedger } from './ledger.ts';
 import type { Placement, PlacementOptions, PlacementRequest } from './placement.ts';
 import { preemptVictims } from './preempt-victims.ts';
+import { preferenceNotes } from './preference-notes.ts';
 import { possiblePlaces } from './preview.ts';
 import { createSnapshots, type Snapshots } from './snapshot.ts';
 
@@ -121,6 +122,7 @@ export function createPlacement(options: PlacementOptions): Placement {
       const { plan, policyUri, reservationId, preempted } = placed;
       const nodes = [...new Set(plan.instances.map(({ nodeId }) => nodeId))].join(', ');
       const count = plan.instances.length;
+      for (const note of preferenceNotes(request.block, plan, last)) draft.note(note);
       const ends = preempted ? `, in the place of ${preempted.join(', ')}` : '';
       const message = `${subject}: ${count} instance${count === 1 ? '' : 's'} on ${nodes} of cluster '${plan.clusterId}' by '${policyUri}', score ${plan.score.toFixed(2)}${ends}`;
       const decision = draft.finish(reserve ? 'placed' : 'dry-run', message, plan, preempted);

@@ -58,7 +58,8 @@ export interface PlacementRequest {
   /** It is to get another place than it has. */
   readonly reassigned?: {
     readonly instanceId: string;
-    readonly nodeId: string;
+    /** Where it is and must not be; absent: any place beside it will do. */
+    readonly nodeId?: string;
     readonly reason: string;
   };
   /** What an instance is; clusters whose backend cannot run it are no candidates. @default any may */

@@ -4,3 +4,4 @@
  * @module
  */
 export { type Jobs, type JobsOptions, jobLimits, openJobs } from './jobs.ts';
+export { createQueue } from './queue.ts';

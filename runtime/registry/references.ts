@@ -10,6 +10,7 @@ import { checkEntityFilter, checkFilter } from '../placement/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { findMismatches } from './feeding.ts';
 import { whyNotEverywhere, whyNotRunnable } from './runnable.ts';
+import { checkPartFiles, checkShardRow } from './shard-row.ts';
 
 /** Finds what a document refers to, among what is stored and what is being created with it. */
 export interface Lookup {
@@ -104,11 +105,13 @@ export async function checkReferences<K extends ResourceKind>(
 
   async function component(value: ResourceSpecs['component']): Promise<void> {
     if (value.artifact) await artifact(['artifact', 'hash'], value.artifact.hash);
-    for (const [index, file] of (value.stage?.files ?? []).entries()) {
-      await artifact(['stage', 'files', index, 'hash'], file.hash);
-    }
-    for (const [index, file] of (value.graph?.files ?? []).entries()) {
-      await artifact(['graph', 'files', index, 'hash'], file.hash);
+    for (const kind of ['stage', 'graph'] as const) {
+      const part = value[kind];
+      if (!part) continue;
+      problems.push(...checkPartFiles(part, [kind], locate));
+      for (const [index, file] of part.files.entries()) {
+        await artifact([kind, 'files', index, 'hash'], file.hash);
+      }
     }
     await policies(value.policies);
     const fault = whyNotRunnable(value) ?? whyNotEverywhere(value);
@@ -166,6 +169,7 @@ export async function checkReferences<K extends ResourceKind>(
     }
     // The shards of a model speak a protocol of their own.
     const mismatches = value.generation ? [] : findMismatches(value, (label) => running.get(label));
+    problems.push(...checkShardRow(value, (label) => running.get(label)?.stage, locate));
     for (const { edge, message } of mismatches) {
       warnings.push({ path: locate(['edges', edge]), message });
     }

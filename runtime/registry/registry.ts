@@ -8,6 +8,8 @@ import { createDocuments, type Documents, idOf } from './documents.ts';
 import { assertUnused } from './in-use.ts';
 import { rememberVersion } from './published-policy.ts';
 import { checkReferences, type Locate, type Lookup, type ReferenceChecks } from './references.ts';
+import { isSameDocument } from './same-document.ts';
+import { type SharedPlan, shareLayers } from './share-layers.ts';
 
 export interface RegistryOptions extends ReferenceChecks {
   readonly store: Store;
@@ -15,6 +17,11 @@ export interface RegistryOptions extends ReferenceChecks {
   readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
   /** Policies that are built in cannot be shadowed by uploaded ones. */
   readonly isBuiltInPolicy: (tenant: string, uri: string) => Promise<boolean>;
+}
+
+export interface PlanOptions {
+  /** Whether blocks that run the same layers already take the place of the plan's. @default true */
+  readonly share?: boolean;
 }
 
 export interface ReadSpec<T> {
@@ -48,8 +55,10 @@ export interface Registry extends Documents {
       ) => Promise<void>;
     },
   ): Promise<Created<ResourceSpecs[K]>>;
-  /** Components, blocks and vDAG in one commit; what exists identically stays. */
-  createPlan(tenant: string, plan: unknown): Promise<CreatedPlan>;
+  /** Components, blocks and vDAG in one commit; what exists identically stays, and layers that run are shared. */
+  createPlan(tenant: string, plan: unknown, options?: PlanOptions): Promise<CreatedPlan>;
+  /** What {@link Registry.createPlan} would create and what it would share. Stores nothing. */
+  sharePlan(tenant: string, plan: SplitPlan, options?: PlanOptions): Promise<SharedPlan>;
   /** Commits `operations` if nothing refers to the document. @throws {AiosError} NOT_FOUND, IN_USE */
   remove(
     tenant: string,
@@ -186,7 +195,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       const existing = await documents.get(tenant, kind, id);
       // Compared as what would be stored: JSON knows no `undefined`.
       const value: unknown = JSON.parse(JSON.stringify(spec));
-      const same = existing ? isDeepStrictEqual(existing.value, value) : true;
+      const same = existing ? isSameDocument(kind, existing.value, value) : true;
       if (!same || (kind === 'block' && (await isLeaving(tenant, id)))) throw exists(kind, id);
       const key = `${kind} ${id}`;
       const twin = operations.get(key);
@@ -199,19 +208,26 @@ export function createRegistry(options: RegistryOptions): Registry {
     return [...operations.values()];
   }
 
+  const sharePlan: Registry['sharePlan'] = async (tenant, plan, { share = true } = {}) =>
+    share
+      ? shareLayers(documents, tenant, plan, (blockId) => isLeaving(tenant, blockId))
+      : { plan, shared: [] };
+
   return {
     ...documents,
     read,
     create,
-    createPlan: (tenant, document) =>
+    sharePlan,
+    createPlan: (tenant, document, planOptions) =>
       exclusive(async () => {
-        const plan = readPlan(document);
+        const { plan, shared } = await sharePlan(tenant, readPlan(document), planOptions);
         await store.commit(await checkPlan(tenant, plan));
         return {
           model: plan.vdag.uri,
           vdagUri: plan.vdag.uri,
           components: plan.components.map(({ uri }) => uri),
           blocks: plan.blocks.map(({ id }) => id),
+          ...(shared.length > 0 ? { sharedBlocks: shared } : {}),
         };
       }),
     remove: (tenant, kind, id, operations) =>

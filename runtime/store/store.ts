@@ -24,6 +24,10 @@ export const documentKinds = [
   'policy-version',
   /** A policy that runs once, and what came of it. */
   'policy-job',
+  /** What is noted of a part of a model, by the hash of its stage. */
+  'layer',
+  /** A model that is being split, and what came of it. */
+  'split-task',
   'reservation',
 ] as const;
 export type DocumentKind = (typeof documentKinds)[number];

@@ -1,7 +1,10 @@
 import type { GenerationSpec } from '../../sdk/spec/vdag.ts';
 import type { TokenPayload } from '../dataplane/index.ts';
 import { createStopMatcher } from '../model/index.ts';
+import type { AnswerPace } from './answer-pace.ts';
+import type { AnswerPlace } from './answer-place.ts';
 import { createAnswerText, type ShownToken } from './answer-text.ts';
+import type { AnswerWatch } from './answer-watch.ts';
 import type { GenerateRequest, GenerationEvent } from './generation.ts';
 import { createHopTimings } from './hop-timings.ts';
 import type { ModelText } from './model-text.ts';
@@ -18,7 +21,16 @@ export interface AnswerOptions {
   readonly promptTokens: readonly number[];
   /** Of `performance.now()`. */
   readonly startedAtMs: number;
+  readonly place: Pick<AnswerPlace, 'waitedMs' | 'leave'>;
+  readonly pace: Pick<AnswerPace, 'firstToken' | 'token' | 'ended'>;
+  readonly watch: Pick<AnswerWatch, 'firstToken' | 'token' | 'parts'>;
 }
+
+/**
+ * Resolves once what was written has left: HTTP/2 sends at the end of a turn of the event loop, and so do the other answers
+ * whose tokens came in this turn. Text is worked out after that, while the shards compute.
+ */
+const sent = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 type TokenEvent = Extract<GenerationEvent, { type: 'token' }>;
 type Sampled = Omit<TokenEvent, 'text'>;
@@ -28,7 +40,7 @@ type Sampled = Omit<TokenEvent, 'text'>;
  * that the shards never wait for the reader.
  */
 export async function* answer(options: AnswerOptions): AsyncGenerator<GenerationEvent, void, void> {
-  const { request, generation, session, promptTokens } = options;
+  const { request, generation, session, promptTokens, place, pace, watch } = options;
   const endTokens = new Set(request.ignoreEndToken ? [] : generation.endTokenIds);
   const limit = Math.min(
     request.maxTokens ?? Number.POSITIVE_INFINITY,
@@ -40,7 +52,7 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
   );
   const hops = createHopTimings();
   let completionTokens = 0;
-  let timeToFirstTokenMs: number | undefined;
+  let timeToFirstTokenMs = 0;
 
   function* show(tokens: readonly ShownToken<Sampled>[]): Generator<TokenEvent> {
     for (const { item, text } of tokens) {
@@ -51,11 +63,22 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
 
   await session.start();
   for (let sampled = 1; ; sampled++) {
-    const { token, choice, timings } = await session.next();
+    const { token, choice, timings, cameAtMs } = await session.next();
+    const tokenMs = hops.add(timings, cameAtMs);
     const isEnd = endTokens.has(token);
-    if (!isEnd && sampled < limit) session.step(token);
-    timeToFirstTokenMs ??= performance.now() - options.startedAtMs;
-    hops.add(timings);
+    if (!isEnd && sampled < limit) {
+      session.step(token);
+      hops.sent(performance.now());
+      await sent();
+    }
+    if (tokenMs === undefined) {
+      timeToFirstTokenMs = cameAtMs - options.startedAtMs;
+      pace.firstToken(timeToFirstTokenMs - place.waitedMs);
+      watch.firstToken(timeToFirstTokenMs, promptTokens.length);
+    } else {
+      pace.token(tokenMs);
+      watch.token(tokenMs);
+    }
 
     const item = toItem(token, choice, options.text);
     const pushed = isEnd ? undefined : answerText.push(token, item);
@@ -64,6 +87,10 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
 
     // Freed before the last events are read: a slow reader holds no slot.
     session.close();
+    place.leave();
+    pace.ended(sampled);
+    const { times } = hops;
+    if (times.partsMs) watch.parts(times.partsMs);
     const rest = pushed?.ending ?? answerText.finish();
     yield* show(rest.shown);
     if (isEnd) yield* show([{ item, text: '' }]);
@@ -74,7 +101,8 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
       usage: { promptTokens: promptTokens.length, completionTokens },
       timeToFirstTokenMs,
       totalMs: performance.now() - options.startedAtMs,
-      hops: hops.read(session.shards.map(({ instanceId }) => instanceId)),
+      hops: hops.hops(session.shards.map(({ instanceId }) => instanceId)),
+      times: { waitedMs: place.waitedMs, ...times },
       recoveries: session.recoveries,
     };
     return;

@@ -2,24 +2,32 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { AiosError, VdagError } from '../../sdk/errors.ts';
 import type { GenerationSpec, VdagSpec } from '../../sdk/spec/vdag.ts';
-import type { ArtifactStore, InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import type { ArtifactStore, InstanceDirectory } from '../control-plane.ts';
 import {
   type ConnectOptions,
   connectInstance,
   type InstanceConnection,
 } from '../dataplane/index.ts';
-import type { End, RequestRecorder } from '../metrics/index.ts';
 import { answer } from './answer.ts';
+import { boundAnswer, checkPrompt } from './answer-limits.ts';
+import type { AnswerPace } from './answer-pace.ts';
+import { type AnswerPlace, createAnswerPlace } from './answer-place.ts';
+import { type AnswerWatch, type AnswerWatchers, watchAnswer } from './answer-watch.ts';
 import type { GenerateRequest, GenerationDriver, GenerationEvent } from './generation.ts';
 import { createInstancePool } from './instance-pool.ts';
+import { anyClient, createModelAdmission } from './model-admission.ts';
 import { createModelTexts, type ModelText } from './model-text.ts';
-import { contextExceeded, type PromptLimit } from './prompt-limit.ts';
+import { createSessionOpener, type SessionJob } from './open-session.ts';
+import { createReplicaSpeeds } from './replica-speeds.ts';
+import { createReplicas } from './replicas.ts';
 import { openScope, type RequestScope } from './request-scope.ts';
-import { pickShards, shardBlocks } from './shard-chain.ts';
-import { openShardSession, prefillChunkTokens } from './shard-session.ts';
-import { createSurvivingSession, type OpenedSession } from './surviving-session.ts';
+import { shardBlocks } from './shard-chain.ts';
+import { prefillChunkTokens } from './shard-session.ts';
+import { createStallLimitsOf, type StallOptions } from './stall-limits.ts';
+import { createSurvivingSession } from './surviving-session.ts';
+import type { MeasuredHops } from './wire-dtypes.ts';
 
-export interface GenerationDriverOptions {
+export interface GenerationDriverOptions extends AnswerWatchers {
   /** A vDAG by URI, or by bare name while it is unique. */
   readonly resolveVdag: (tenant: string, name: string) => Promise<VdagSpec>;
   readonly directory: InstanceDirectory;
@@ -30,63 +38,102 @@ export interface GenerationDriverOptions {
   readonly readyWaitMs?: number;
   /** How long an answer may stand still while a lost shard is replaced. @default 60000 */
   readonly recoveryLimitMs?: number;
-  /** Told of every request to a model. */
-  readonly requests?: Pick<RequestRecorder, 'beginVdag'>;
+  /** When an answer that stands still goes on in other instances, where there are any. */
+  readonly stall?: StallOptions;
+  /** What `auto` goes by. @default nothing is measured, so fp32 */
+  readonly measuredHops?: MeasuredHops;
   readonly log?: (line: string) => void;
 }
 
-/** What every attempt at an answer shares. */
-interface Job {
-  readonly request: GenerateRequest;
-  readonly scope: RequestScope;
-  readonly generation: GenerationSpec;
-  /** First shard first. */
-  readonly blocks: readonly string[];
+interface Job extends SessionJob {
   readonly text: ModelText;
-  readonly promptTokens: readonly number[];
-  readonly seed: number;
   /** Of `performance.now()`. */
   readonly startedAtMs: number;
+  readonly place: AnswerPlace;
+  readonly pace: AnswerPace;
+  readonly watch: AnswerWatch;
 }
 
 /** Tokenizes, opens a session in every shard, turns sampled tokens into text. Holds the tokenizer and no weights. */
 export function createGenerationDriver(options: GenerationDriverOptions): GenerationDriver {
   const driverId = `driver-${randomUUID()}`;
-  const pool = createInstancePool(driverId, options.connect ?? connectInstance);
+  const connect = options.connect ?? connectInstance;
+  const pool = createInstancePool(driverId, (to) =>
+    connect({
+      ...to,
+      onResume: ({ cutMs, messages }) =>
+        options.log?.(
+          `the link to ${to.address} was cut for ${Math.round(cutMs)} ms and goes on; sent again: ${messages}`,
+        ),
+    }),
+  );
   const texts = createModelTexts(options.artifacts);
+  const { directory } = options;
+  const replicas = createReplicas(directory, createReplicaSpeeds());
+  const stallLimits = createStallLimitsOf(options.stall);
+  const open = createSessionOpener({
+    ...{ driverId, pool, directory, replicas },
+    readyWaitMs: options.readyWaitMs ?? 15_000,
+    measuredHops: options.measuredHops,
+  });
+  const admission = createModelAdmission((...block) => directory.slots?.(...block));
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
 
   async function* generate(request: GenerateRequest): AsyncGenerator<GenerationEvent, void, void> {
     const startedAtMs = performance.now();
-    const scope = openScope(
-      `model '${request.vdagUri}'`,
-      request.deadlineMs,
-      request.signal,
-      closing.signal,
-    );
-    let end: End | undefined;
-    let ok = true;
+    const { tenant, vdagUri, deadlineMs, signal } = request;
+    const scope = openScope(`model '${vdagUri}'`, deadlineMs, signal, closing.signal);
     try {
       scope.throwIfOver();
-      const vdag = await scope.race(options.resolveVdag(request.tenant, request.vdagUri));
+      const vdag = await scope.race(options.resolveVdag(tenant, vdagUri));
       const generation = generationOf(vdag);
-      end = options.requests?.beginVdag(request.tenant, vdag.uri);
-      const blocks = shardBlocks(vdag, generation.stages);
+      const watch = watchAnswer(options, request, vdag.uri);
+      let whole = false;
+      try {
+        for await (const event of bounded(request, vdag, generation, scope, watch, startedAtMs)) {
+          whole ||= event.type === 'end';
+          yield event;
+        }
+      } catch (error) {
+        watch.failed(error);
+        throw error;
+      } finally {
+        watch.ended(whole);
+      }
+    } finally {
+      scope.end();
+    }
+  }
+
+  /** Within the limits of the model's document. */
+  async function* bounded(
+    asked: GenerateRequest,
+    vdag: VdagSpec,
+    spec: GenerationSpec,
+    outer: RequestScope,
+    watch: AnswerWatch,
+    startedAtMs: number,
+  ): AsyncGenerator<GenerationEvent, void, void> {
+    const { request, generation, limits, subject } = boundAnswer(asked, vdag.uri, spec);
+    const { tenant, client = anyClient } = request;
+    const scope = openScope(subject, request.deadlineMs, outer.signal);
+    const blocks = shardBlocks(vdag, generation.stages);
+    const room = admission.room({ tenant, modelUri: vdag.uri, blocks });
+    const place = createAnswerPlace({
+      ...{ room, client, limits, signal: scope.signal },
+      onAdmitted: (waitedMs) => watch.admitted(waitedMs, admission.slots(tenant, blocks)),
+    });
+    try {
       const text = await scope.race(texts.load(generation));
       const limit = { modelUri: vdag.uri, contextTokens: generation.contextTokens };
       const promptTokens = await scope.race(text.encode(request.prompt, limit, scope.signal));
       checkPrompt(limit, generation.vocabularySize, promptTokens);
       const seed = request.sampling.seed ?? randomInt(2 ** 32);
       const job: Job = {
-        request,
-        scope,
-        generation,
-        blocks,
-        text,
-        promptTokens,
-        seed,
-        startedAtMs,
+        ...{ request, scope, generation, blocks, text, promptTokens, seed, startedAtMs },
+        ...{ place, pace: room.pace, watch, traceparent: watch.traceparent },
+        limits: stallLimits(tenant, vdag.uri),
       };
 
       let shown = false;
@@ -95,58 +142,9 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
         shown = true;
         yield event;
       }
-    } catch (error) {
-      ok = AiosError.from(error).code === 'CANCELLED';
-      throw error;
     } finally {
-      end?.({ ok });
+      place.leave();
       scope.end();
-    }
-  }
-
-  /** One session in one instance of each shard, for as long as these live. */
-  async function open(job: Job, knownTokens: readonly number[]): Promise<OpenedSession> {
-    const { request, scope } = job;
-    const sessionId = randomUUID();
-    const picking = pickShards(options.directory, job.blocks, {
-      tenant: request.tenant,
-      sessionId,
-      waitMs: options.readyWaitMs ?? 15_000,
-      signal: scope.signal,
-    });
-    const release = (shards: readonly RoutedInstance[], ok: boolean) => {
-      for (const shard of shards) shard.release({ ok });
-    };
-    const shards = await scope.race(picking).catch((error) => {
-      // What is picked after the caller has gone is given back too.
-      picking.then(
-        (found) => release(found, true),
-        () => {},
-      );
-      throw error;
-    });
-    try {
-      const session = await openShardSession({
-        ...{ sessionId, driverId, shards, pool, scope, knownTokens },
-        tenant: request.tenant,
-        promptCount: job.promptTokens.length,
-        directory: options.directory,
-        deadlineMs: request.deadlineMs,
-        sampling: { ...request.sampling, seed: job.seed },
-      });
-      let isOpen = true;
-      return {
-        session,
-        shards,
-        close(ok) {
-          session.close();
-          if (isOpen) release(shards, ok);
-          isOpen = false;
-        },
-      };
-    } catch (error) {
-      release(shards, AiosError.from(error).code === 'CANCELLED');
-      throw error;
     }
   }
 
@@ -160,11 +158,20 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       promptTokens: job.promptTokens,
       chunkTokens: prefillChunkTokens(job.generation.hiddenSize),
       recoveryLimitMs: options.recoveryLimitMs,
-      open: (knownTokens) => open(job, knownTokens),
-      onRecovery: ({ answeredTokens, pausedMs, reason, attempts }) =>
+      limits: job.limits,
+      replicas: {
+        hasStandIn: (shards) => replicas.hasStandIn(job.request.tenant, shards),
+        stepped: replicas.stepped,
+        stalled: (...stall) => replicas.stalled(job.request.tenant, ...stall),
+      },
+      open: (...attempt) => job.place.opening(() => open(job, ...attempt)),
+      onRecovery(recovery) {
+        const { answeredTokens, pausedMs, reason, attempts } = recovery;
+        job.watch.recovered(recovery);
         log(
           `paused an answer ${Math.round(pausedMs)} ms after ${answeredTokens} tokens (attempts: ${attempts}): ${reason}`,
-        ),
+        );
+      },
     });
     let ok = true;
     try {
@@ -183,6 +190,7 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
     generate,
     async close() {
       closing.abort(new AiosError('CLOSED', 'the control plane is shutting down.'));
+      admission.close();
       pool.close();
     },
   };
@@ -196,21 +204,4 @@ function generationOf(vdag: VdagSpec): GenerationSpec {
     );
   }
   return vdag.generation;
-}
-
-function checkPrompt(limit: PromptLimit, vocabularySize: number, promptTokens: readonly number[]) {
-  const { modelUri, contextTokens } = limit;
-  if (promptTokens.length === 0) {
-    throw new AiosError('REQUEST_INVALID', `model '${modelUri}': the prompt is empty.`);
-  }
-  if (promptTokens.length >= contextTokens) throw contextExceeded(limit, promptTokens.length);
-  const wrong = promptTokens.findIndex(
-    (token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize,
-  );
-  if (wrong >= 0) {
-    throw new AiosError(
-      'REQUEST_INVALID',
-      `model '${modelUri}': prompt token ${wrong} is ${promptTokens[wrong]}; expected an integer from 0 to ${vocabularySize - 1}.`,
-    );
-  }
 }

@@ -40,7 +40,7 @@ export interface GenerationOutput {
  */
 export async function runGeneration(
   driver: GenerationDriver,
-  call: Pick<GenerateRequest, 'tenant' | 'vdagUri' | 'deadlineMs' | 'signal'>,
+  call: Pick<GenerateRequest, 'tenant' | 'client' | 'trace' | 'vdagUri' | 'deadlineMs' | 'signal'>,
   data: unknown,
   modelParameters: Readonly<Record<string, unknown>>,
   onText?: (text: string) => Promise<void>,

@@ -1,4 +1,5 @@
 import type { SamplingParameters } from '../../sdk/sampling.ts';
+import type { TraceContext } from '../tracing/index.ts';
 import type { Recovery } from './surviving-session.ts';
 
 export interface ChatMessage {
@@ -10,6 +11,10 @@ export interface ChatMessage {
 export interface GenerateRequest {
   readonly tenant: string;
   readonly vdagUri: string;
+  /** Who takes turns with others: an API key's name, or the request's `user`. @default all are one */
+  readonly client?: string;
+  /** The span that asks. @default the answer begins a trace of its own */
+  readonly trace?: TraceContext | undefined;
   readonly prompt:
     | { readonly type: 'messages'; readonly messages: readonly ChatMessage[] }
     | { readonly type: 'text'; readonly text: string }
@@ -33,11 +38,28 @@ export interface TokenChoice {
   readonly logprob: number;
 }
 
-/** Where the time of an answer went; one entry a shard. */
+/** Where the time of an answer went, one entry a shard: of the steps that gave a token. */
 export interface HopTiming {
   readonly instanceId: string;
   readonly computeMs: number;
   readonly waitMs: number;
+}
+
+/** How long an answer waited, and how fast it then came. */
+export interface AnswerTimes {
+  /** For a place in the shards; part of the time to the first token. */
+  readonly waitedMs: number;
+  /** From one token to the next; absent with fewer than two. */
+  readonly tokenMs?: { readonly mean: number; readonly p50: number; readonly p99: number };
+  /** The parts of its mean: in the shards together, on the way between them, and here until the next step was sent. */
+  readonly partsMs?: {
+    /** Sampling included. */
+    readonly computeMs: number;
+    readonly waitMs: number;
+    readonly wireMs: number;
+    /** A reader who is slower than the answer is waited for here. */
+    readonly driverMs: number;
+  };
 }
 
 export interface GenerationUsage {
@@ -63,6 +85,7 @@ export type GenerationEvent =
       readonly timeToFirstTokenMs: number;
       readonly totalMs: number;
       readonly hops: readonly HopTiming[];
+      readonly times: AnswerTimes;
       /** Pauses in which a lost shard was replaced; the text is the one it would have been. */
       readonly recoveries: readonly Recovery[];
     };

@@ -9,6 +9,7 @@ import {
   type InstanceConnection,
 } from '../dataplane/index.ts';
 import type { RequestRecorder } from '../metrics/index.ts';
+import type { TraceContext } from '../tracing/index.ts';
 import { callBlock } from './block-call.ts';
 import { compileGraph, joinInputs } from './compiled-graph.ts';
 import { createEventQueue } from './event-queue.ts';
@@ -21,6 +22,10 @@ import { jsonOf, packetContent } from './with-tensors.ts';
 /** A block or a vDAG, called as one thing. */
 export interface InvokeRequest {
   readonly tenant: string;
+  /** Who takes turns with others at language models. @default all are one */
+  readonly client?: string | undefined;
+  /** The span that asks. */
+  readonly trace?: TraceContext | undefined;
   readonly target: { readonly kind: 'block' | 'vdag'; readonly id: string };
   readonly data: unknown;
   /** Groups requests for the load balancer. @default a new one */
@@ -61,6 +66,8 @@ const waitingPartials = 16;
 
 interface Run {
   readonly tenant: string;
+  readonly client: string | undefined;
+  readonly trace: TraceContext | undefined;
   readonly sessionId: string;
   readonly deadlineMs: number;
   readonly scope: RequestScope;
@@ -123,10 +130,13 @@ export function createGraphRunner(options: GraphRunnerOptions): GraphRunner {
       );
       return answer;
     }
-    const { tenant, deadlineMs, scope, onPartial } = run;
+    const { tenant, client, trace, deadlineMs, scope, onPartial } = run;
     return runGeneration(
       options.driver,
-      { tenant, vdagUri: vdag.uri, deadlineMs, signal: scope.signal },
+      {
+        ...{ tenant, trace, vdagUri: vdag.uri, deadlineMs, signal: scope.signal },
+        ...(client === undefined ? {} : { client }),
+      },
       data,
       parameters,
       onPartial && ((text) => onPartial({ text })),
@@ -172,12 +182,23 @@ export function createGraphRunner(options: GraphRunnerOptions): GraphRunner {
       : runVdag(node.vdagUri ?? '', data, node.modelParameters, run);
 
   return {
-    async *invoke({ tenant, target, data, sessionId = randomUUID(), deadlineMs, signal }) {
+    async *invoke({
+      tenant,
+      client,
+      trace,
+      target,
+      data,
+      sessionId = randomUUID(),
+      deadlineMs,
+      signal,
+    }) {
       const subject = `${target.kind === 'vdag' ? 'vDAG' : 'block'} '${target.id}'`;
       const scope = openScope(subject, deadlineMs, signal);
       const events = createEventQueue<InferEvent>(waitingPartials);
       const run: Run = {
         tenant,
+        client,
+        trace,
         sessionId,
         deadlineMs,
         scope,

@@ -15,3 +15,4 @@ export {
   type InvokeRequest,
 } from './graph-runner.ts';
 export { isTokenIds, parseRequest } from './parse-request.ts';
+export { type MeasuredHops, measuredHops } from './wire-dtypes.ts';

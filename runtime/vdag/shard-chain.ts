@@ -1,5 +1,6 @@
 import { AiosError, VdagError } from '../../sdk/errors.ts';
 import type { VdagSpec } from '../../sdk/spec/vdag.ts';
+import type { WireDtype } from '../../sdk/spec/wire-dtype.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
 import { mintTicket, type RouteHop } from '../dataplane/index.ts';
 
@@ -26,10 +27,15 @@ export async function pickShards(
     readonly sessionId: string;
     readonly waitMs: number;
     readonly signal: AbortSignal;
+    /** Instances of a block that others are better than. @default none */
+    readonly avoid?: (blockId: string) => ReadonlySet<string>;
   },
 ): Promise<readonly RoutedInstance[]> {
+  const { avoid, ...rest } = request;
   const picked = await Promise.allSettled(
-    blockIds.map((blockId) => directory.pick({ ...request, blockId })),
+    blockIds.map((blockId) =>
+      directory.pick({ ...rest, blockId, ...(avoid ? { avoid: avoid(blockId) } : {}) }),
+    ),
   );
   const chosen = picked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const refusal = picked.find((one) => one.status === 'rejected');
@@ -40,11 +46,23 @@ export async function pickShards(
   return chosen;
 }
 
-/** Hop i carries the ticket that hop i-1 (the driver for the first) must show it. */
-export function routeOf(driverId: string, shards: readonly RoutedInstance[]): readonly RouteHop[] {
-  return shards.map(({ instanceId, address, secret }, index) => ({
-    instanceId,
-    address,
-    ticket: mintTicket(secret, shards[index - 1]?.instanceId ?? driverId),
-  }));
+/**
+ * Hop i carries the ticket that hop i-1 (the driver for the first) must show it.
+ *
+ * @param wireDtypes - of each link between shards, in order; fp32 where it is left out
+ */
+export function routeOf(
+  driverId: string,
+  shards: readonly RoutedInstance[],
+  wireDtypes: readonly WireDtype[] = [],
+): readonly RouteHop[] {
+  return shards.map(({ instanceId, address, secret }, index) => {
+    const activations = wireDtypes[index - 1];
+    return {
+      instanceId,
+      address,
+      ticket: mintTicket(secret, shards[index - 1]?.instanceId ?? driverId),
+      ...(activations === undefined ? {} : { activations }),
+    };
+  });
 }

@@ -1,5 +1,6 @@
 import { AiosError, DataPlaneError, type SerializedError } from '../../sdk/errors.ts';
 import type { SamplingParameters } from '../../sdk/sampling.ts';
+import type { WireDtype } from '../../sdk/spec/wire-dtype.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
 import {
   emptyFrame,
@@ -17,6 +18,8 @@ export interface SampledToken {
   readonly token: number;
   readonly choice?: TokenPayload;
   readonly timings: readonly number[];
+  /** Of `performance.now()`: before anybody asked for it. */
+  readonly cameAtMs: number;
 }
 
 /** One answer's place in every shard of a model. */
@@ -38,15 +41,21 @@ export interface ShardSessionOptions {
   readonly tenant: string;
   readonly driverId: string;
   readonly shards: readonly RoutedInstance[];
+  /** Of activations on each link between shards. @default fp32 on all */
+  readonly wireDtypes?: readonly WireDtype[];
   readonly pool: InstancePool;
   readonly directory: InstanceDirectory;
   readonly scope: RequestScope;
   readonly deadlineMs: number;
+  /** Which span the shards' own belong to. @default none are made */
+  readonly traceparent?: string | undefined;
   /** Prompt, and what was answered before: penalties look at both. */
   readonly knownTokens: readonly number[];
   /** How many of them are the prompt. */
   readonly promptCount: number;
   readonly sampling: SamplingParameters & { readonly seed: number };
+  /** Rejects when the opening has stalled. @default waits */
+  readonly unlessStalled?: <T>(opening: Promise<T>) => Promise<T>;
 }
 
 /**
@@ -126,23 +135,26 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
     const open: OpenPayload = {
       tenant: options.tenant,
       driverId: options.driverId,
-      route: routeOf(options.driverId, shards),
+      route: routeOf(options.driverId, shards, options.wireDtypes),
       deadlineMs: options.deadlineMs,
+      ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
       promptTokens: options.knownTokens,
       promptCount: options.promptCount,
       sampling: options.sampling,
     };
     send({ type: 'open', payload: new TextEncoder().encode(JSON.stringify(open)) });
-    await scope.race(inbox.opened());
+    const opened = scope.race(inbox.opened());
+    await (options.unlessStalled?.(opened) ?? opened);
   } catch (error) {
     close();
     throw error;
   }
 
   const sendWithRoom = async (frame: ReturnType<typeof stepFrame>) => {
-    while (links[0] && !links[0].hasRoom) {
+    while (!closed && links[0] && !links[0].hasRoom) {
       await scope.race(new Promise((resolve) => setTimeout(resolve, queuePollMs)));
     }
+    if (closed) throw new AiosError('CLOSED', 'this session was closed while it sent its prompt.');
     send(frame);
   };
 
@@ -235,8 +247,14 @@ function createInbox() {
 }
 
 function readToken({ token, timings, payload }: Frame): SampledToken {
-  if (payload.byteLength === 0) return { token, timings };
-  return { token, timings, choice: JSON.parse(new TextDecoder().decode(payload)) as TokenPayload };
+  const cameAtMs = performance.now();
+  if (payload.byteLength === 0) return { token, timings, cameAtMs };
+  return {
+    token,
+    timings,
+    cameAtMs,
+    choice: JSON.parse(new TextDecoder().decode(payload)) as TokenPayload,
+  };
 }
 
 function readFailure({ payload }: Frame): AiosError {

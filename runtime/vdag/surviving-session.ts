@@ -1,7 +1,9 @@
 import { AiosError } from '../../sdk/errors.ts';
 import type { RoutedInstance } from '../control-plane.ts';
+import type { Replicas } from './replicas.ts';
 import type { RequestScope } from './request-scope.ts';
 import type { SampledToken, ShardSession } from './shard-session.ts';
+import { type StallLimits, unlessStalled } from './stall-limits.ts';
 
 /** A session and the instances it runs in, taken together and given back together. */
 export interface OpenedSession {
@@ -11,8 +13,18 @@ export interface OpenedSession {
   close(ok: boolean): void;
 }
 
+/** What an attempt goes by. */
+export interface OpenAttempt {
+  /** Instances that this session has had enough of, where there are others. */
+  readonly avoid: ReadonlySet<string>;
+  /** As many times longer than usual something may take before it has stalled: it grows with every stall. */
+  readonly patience: number;
+}
+
 /** A pause in an answer, while its memory was built anew in other instances. */
 export interface Recovery {
+  /** A process, stream or place was lost; its instance is to end; or no token came for much longer than usual. */
+  readonly cause: 'lost' | 'moved' | 'stalled';
   /** Tokens of the answer that were there. */
   readonly answeredTokens: number;
   readonly pausedMs: number;
@@ -26,10 +38,19 @@ export interface SurvivingOptions {
   readonly promptTokens: readonly number[];
   readonly chunkTokens: number;
   /** Opens a session in instances that are there now. @param knownTokens - prompt and answer so far */
-  readonly open: (knownTokens: readonly number[]) => Promise<OpenedSession>;
+  readonly open: (knownTokens: readonly number[], attempt: OpenAttempt) => Promise<OpenedSession>;
+  readonly limits: StallLimits;
+  readonly replicas: SessionReplicas;
   /** How long an answer may stand still before what was lost is told. @default 60000 */
   readonly recoveryLimitMs?: number | undefined;
   readonly onRecovery?: (recovery: Recovery) => void;
+}
+
+/** {@link Replicas}, for the tenant of one session. */
+export interface SessionReplicas {
+  hasStandIn(shards: readonly RoutedInstance[]): boolean;
+  stepped: Replicas['stepped'];
+  stalled(shards: readonly RoutedInstance[], what: string, waitedMs: number): AiosError | undefined;
 }
 
 /** One answer, whatever happens to the processes that compute it. */
@@ -52,9 +73,9 @@ const lossCodes: ReadonlySet<string> = new Set([
   'CONNECTION_FAILED',
   'CLOSED',
 ]);
-/** Before each further attempt to begin: a dead instance is noticed, or a slot becomes free. */
+/** Before each further attempt to begin: a dead instance is noticed. */
 const firstDelaysMs = [50, 500] as const;
-const recoveryDelaysMs = [20, 100, 300, 1000] as const;
+const recoveryDelaysMs = [0, 20, 100, 300, 1000] as const;
 /** Sessions in a row that were lost before they gave a token: what kills them is the answer itself. */
 const maxLosses = 5;
 
@@ -66,17 +87,33 @@ interface Pause {
   losses: number;
 }
 
+/** What the next token is waited for after. */
+interface Asked {
+  readonly atMs: number;
+  /** Sent in chunks; 0: a single step. */
+  readonly promptTokens: number;
+  /** Sent again, a step each. */
+  readonly steps: number;
+}
+
+const causeOf = ({ details }: AiosError): Recovery['cause'] =>
+  details.cause === 'moved' || details.cause === 'stalled' ? details.cause : 'lost';
+
 /**
- * A session whose shards may die. What was lost is computed anew from the tokens: the prompt in the same chunks, then each
- * token of the answer as a step of its own, all on their way at once. So every number is computed in the same shapes as
- * before, and the text is the same bit for bit; one long prefill would be faster and differ in the last bits.
+ * A session whose shards may die, stand still or be wanted elsewhere. What was lost is computed anew from the tokens: the
+ * prompt in the same chunks, then each token of the answer as a step of its own, all on their way at once. So every number
+ * is computed in the same shapes as before, and the text is the same bit for bit; one long prefill would be faster and
+ * differ in the last bits.
  */
 export function createSurvivingSession(options: SurvivingOptions): SurvivingSession {
-  const { scope, promptTokens, chunkTokens, recoveryLimitMs = 60_000 } = options;
+  const { scope, promptTokens, chunkTokens, limits, replicas, recoveryLimitMs = 60_000 } = options;
   const answered: number[] = [];
   const recoveries: Recovery[] = [];
+  const avoid = new Set<string>();
+  let stalls = 0;
   let current: OpenedSession | undefined;
   let shards: readonly RoutedInstance[] = [];
+  let asked: Asked = { atMs: 0, promptTokens: 0, steps: 0 };
   let lost: AiosError | undefined;
   let closed = false;
 
@@ -92,24 +129,55 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     current = undefined;
   }
 
+  const patience = () => 2 ** stalls;
+
+  /** Waits for what was asked for last. */
+  function inTime<T>(work: Promise<T>): Promise<T> {
+    const { promptTokens: prompt, steps } = asked;
+    const limitMs = prompt === 0 ? limits.stepMs : limits.beginMs(prompt, steps);
+    return unlessStalled(work, limitMs * patience(), (waitedMs) =>
+      replicas.stalled(shards, 'a token', waitedMs),
+    );
+  }
+
   /** Opens, and brings the memory to where the answer is. */
   async function open(): Promise<void> {
-    current = await options.open([...promptTokens, ...answered]);
+    const known = [...promptTokens, ...answered];
+    current = await options.open(known, { avoid: new Set(avoid), patience: patience() });
     if (closed) return drop(true);
     shards = current.shards;
-    await current.session.prefill(promptTokens, chunkTokens, answered.length === 0);
-    await current.session.replay(answered, promptTokens.length);
+    const { session } = current;
+    asked = {
+      atMs: performance.now(),
+      ...{ promptTokens: promptTokens.length, steps: answered.length },
+    };
+    const sendAll = async () => {
+      await session.prefill(promptTokens, chunkTokens, answered.length === 0);
+      await session.replay(answered, promptTokens.length);
+    };
+    await inTime(sendAll());
+  }
+
+  /** What failed, before it is tried again. */
+  function learn(error: AiosError): void {
+    if (causeOf(error) !== 'stalled') return;
+    stalls += 1;
+    for (const id of error.details.instanceIds as readonly string[]) avoid.add(id);
   }
 
   async function begin(): Promise<void> {
-    for (let attempt = 0; ; attempt += 1) {
+    for (let attempt = 0; ; ) {
       try {
         return await open();
       } catch (fault) {
         drop(false);
         const error = AiosError.from(fault);
+        learn(error);
+        // Each is given longer than the one before.
+        if (causeOf(error) === 'stalled') continue;
         const delayMs = firstDelaysMs[attempt];
-        if (delayMs === undefined || !(isLoss(error) || error.code === 'BUSY')) throw error;
+        attempt += 1;
+        if (delayMs === undefined || !isLoss(error)) throw error;
         await wait(delayMs);
       }
     }
@@ -119,13 +187,14 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
   async function recover(pause: Pause, first: AiosError): Promise<void> {
     let fault = first;
     for (;;) {
-      drop(false);
+      drop(causeOf(fault) === 'moved');
+      learn(fault);
       if (!(isLoss(fault) || (pause.attempts > 0 && fault.code === 'BUSY'))) throw fault;
       const tooLong = performance.now() - pause.startedAtMs > recoveryLimitMs;
       if (tooLong || pause.losses > maxLosses) throw pause.first;
       const delayMs = recoveryDelaysMs[Math.min(pause.attempts, recoveryDelaysMs.length - 1)];
       pause.attempts += 1;
-      await wait(delayMs ?? 0);
+      if (delayMs) await wait(delayMs);
       try {
         return await open();
       } catch (again) {
@@ -134,9 +203,20 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     }
   }
 
-  /** It is over once a token came. */
-  function note({ startedAtMs, attempts, first }: Pause): void {
-    const recovery = {
+  /** A token came: a pause is over, and how long it took tells what is usual. */
+  function note({ timings, cameAtMs }: SampledToken, pause: Pause | undefined): void {
+    const tookMs = cameAtMs - asked.atMs;
+    if (asked.promptTokens === 0) {
+      limits.stepped(tookMs);
+      replicas.stepped(shards, timings, tookMs);
+    } else if (asked.steps === 0) {
+      limits.began(tookMs, asked.promptTokens);
+    }
+    avoid.clear();
+    if (!pause) return;
+    const { startedAtMs, attempts, first } = pause;
+    const recovery: Recovery = {
+      cause: causeOf(first),
       answeredTokens: answered.length,
       pausedMs: performance.now() - startedAtMs,
       reason: first.message,
@@ -144,6 +224,12 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     };
     recoveries.push(recovery);
     options.onRecovery?.(recovery);
+  }
+
+  /** The instance of this session that is to end while another could go on in its place. */
+  function leaving(): RoutedInstance | undefined {
+    const one = shards.find((shard) => shard.leaving?.aborted);
+    return one && replicas.hasStandIn([one]) ? one : undefined;
   }
 
   return {
@@ -155,6 +241,16 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     step(token) {
       const position = promptTokens.length + answered.length;
       answered.push(token);
+      const one = leaving();
+      if (one) {
+        lost ??= new AiosError(
+          'SHARD_UNAVAILABLE',
+          `instance ${one.instanceId} is to end: the answer goes on elsewhere.`,
+          { details: { cause: 'moved' } },
+        );
+        return;
+      }
+      asked = { atMs: performance.now(), promptTokens: 0, steps: 0 };
       try {
         current?.session.step(token, position);
       } catch (fault) {
@@ -168,15 +264,17 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
         try {
           if (lost) throw lost;
           if (!current) throw new AiosError('CLOSED', 'this answer has ended.');
-          const token = await current.session.next();
-          if (pause) note(pause);
+          const token = await inTime(current.session.next());
+          note(token, pause);
           return token;
         } catch (fault) {
           lost = undefined;
           scope.throwIfOver();
           if (closed) throw fault;
           const first = AiosError.from(fault);
-          pause ??= { startedAtMs: performance.now(), first, attempts: 0, losses: 0 };
+          // Who stood still did so since he was asked.
+          const startedAtMs = causeOf(first) === 'stalled' ? asked.atMs : performance.now();
+          pause ??= { startedAtMs, first, attempts: 0, losses: 0 };
           pause.losses += 1;
           await recover(pause, first);
         }

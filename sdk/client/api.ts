@@ -1,5 +1,6 @@
 import type { NodeSnapshot } from '../cluster.ts';
 import type { Problem } from '../errors.ts';
+import type { LinkMetrics } from '../metrics.ts';
 import type { BlockSpec } from '../spec/block.ts';
 import type { ClusterSpec } from '../spec/cluster.ts';
 import type { ComponentSpec } from '../spec/component.ts';
@@ -69,6 +70,23 @@ export interface ShardCounters {
   readonly computeMs: number;
   /** Sum over steps, from arrival to departure, without computing. */
   readonly waitMs: number;
+  /** Steps in the last batch of one-row steps; 0 before the first. */
+  readonly lastBatchSteps: number;
+  /** Positions that all slots together can hold. */
+  readonly kvCapacityTokens: number;
+  /** When the shard counted, by its own clock, Unix milliseconds. */
+  readonly countedAtMs: number;
+  /** Of `computeMs`, the batches of one-row steps. */
+  readonly decodeMs: number;
+  /** Weights that each of these batches went through; absent where the plan does not say. */
+  readonly weightBytes?: number;
+  /** Its streams to other shards and to drivers, as measured by both ends. */
+  readonly links?: readonly {
+    /** Id of the instance or driver. */
+    readonly peerId: string;
+    readonly latencyMs: number;
+    readonly bytesPerSecond?: number;
+  }[];
 }
 
 export interface InstanceStatus {
@@ -108,6 +126,26 @@ export interface BlockStatus {
   readonly decisionId?: string;
 }
 
+/** How a language model answers. What ends in `Total` counts since the control plane began. */
+export interface ModelServing {
+  /** Now: requests that wait for a place in the shards. */
+  readonly waiting: number;
+  /** Now: answers under way. */
+  readonly openSessions: number;
+  /** Answers that all its shards have room for, when the last one began; absent when they did not say. */
+  readonly slots?: number;
+  /** Answers that came to their end. */
+  readonly answersTotal: number;
+  /** Requests refused because too many waited, or too long. */
+  readonly busyTotal: number;
+  readonly promptTokensTotal: number;
+  /** Sampled, counted as they come. */
+  readonly tokensTotal: number;
+  /** Answers that had a first token, and the time to it of all of them, from the request's arrival. */
+  readonly firstTokensTotal: number;
+  readonly timeToFirstTokenMsTotal: number;
+}
+
 export interface VdagStatus {
   readonly spec: VdagSpec;
   readonly revision: number;
@@ -115,6 +153,8 @@ export interface VdagStatus {
   readonly ready: boolean;
   /** Blocks it still waits for. */
   readonly waitingFor: readonly string[];
+  /** Of a language model that was asked something. */
+  readonly serving?: ModelServing;
 }
 
 export interface ClusterStatus {
@@ -123,6 +163,8 @@ export interface ClusterStatus {
   readonly nodes: readonly NodeSnapshot[];
   /** Absent where no node is cordoned. */
   readonly cordons?: readonly NodeCordon[];
+  /** Ways between its nodes and others, as measured; absent while none was. */
+  readonly links?: readonly LinkMetrics[];
 }
 
 export interface SystemStatus {
@@ -151,6 +193,8 @@ export interface CreatedPlan {
   readonly vdagUri: string;
   readonly components: readonly string[];
   readonly blocks: readonly string[];
+  /** Blocks that ran the same layers already and serve this model too. Absent: none. */
+  readonly sharedBlocks?: readonly string[];
 }
 
 /** One event of a streamed inference; the last has `final: true`. */
@@ -172,7 +216,12 @@ export interface InferEvent {
  * | GET /api/{kinds} | → status or spec list |
  * | GET, DELETE /api/{kinds}/{id} | → one status or spec |
  * | POST /api/instances/{id}/reassign | {reason?} → {moved}: another is made elsewhere, then this one goes |
- * | POST /api/plans | SplitPlan → CreatedPlan; all or nothing |
+ * | POST /api/plans | SplitPlan → CreatedPlan; all or nothing; `?share=false`: no layers of other models |
+ * | GET, POST /api/layers, GET, DELETE /api/layers/{hash} | → LayerStatus[]: parts of models that run or are noted |
+ * | GET /api/model-folders | → ModelFolder[]: what `aios up --models` allows to be split |
+ * | GET, POST /api/split-tasks | → SplitTask[]; SplitTaskRequest → SplitTask (201) |
+ * | GET, DELETE /api/split-tasks/{id} | → SplitTask; DELETE cancels it, or forgets one that is over |
+ * | GET /api/split-tasks/{id}/logs, …/plan; POST …/retry | → {lines}; SplitPlan; SplitTask |
  * | GET /api/blocks/{id}/explain | → Decision[] newest first |
  * | GET /api/explain ?subject=&kind=&limit= | → Decision[] about `block/ocr`, `instance/…`, `cluster/…`, newest first |
  * | GET /api/decisions ?kind=&outcome=&subject=&limit= | → DecisionSummary[] newest first |

@@ -31,21 +31,36 @@ export interface HopTiming {
   readonly waitMs: number;
 }
 
+/** How long an answer waited, and how fast it then came; on the server. */
+export interface AnswerTimings {
+  readonly timeToFirstTokenMs: number;
+  readonly totalMs: number;
+  /** For a place in the shards; part of the time to the first token. */
+  readonly waitedMs: number;
+  /** From one token to the next; absent with fewer than two. */
+  readonly tokenMs?: { readonly mean: number; readonly p50: number; readonly p99: number };
+  /** The parts of its mean: in the shards together, on the way between them, and in the driver. */
+  readonly partsMs?: {
+    readonly computeMs: number;
+    readonly waitMs: number;
+    readonly wireMs: number;
+    readonly driverMs: number;
+  };
+}
+
 export type ChatEvent =
   /** The prompt as the model saw it, its chat template applied. Once, first. */
   | { readonly type: 'prompt'; readonly tokens: readonly number[] }
   | { readonly type: 'text'; readonly text: string; readonly tokens: readonly number[] }
-  | {
+  /** Its timings are absent when the server does not say. */
+  | ({
       readonly type: 'end';
       readonly finishReason: string;
       readonly promptTokens: number;
       readonly completionTokens: number;
-      /** On the server; absent when it does not say. */
-      readonly timeToFirstTokenMs?: number;
-      readonly totalMs?: number;
       /** Where the time went, one entry a shard; empty when the server does not say. */
       readonly hops: readonly HopTiming[];
-    };
+    } & Partial<AnswerTimings>);
 
 interface Chunk {
   readonly choices: readonly {
@@ -57,11 +72,7 @@ interface Chunk {
   /** vLLM's, on the first chunk. */
   readonly prompt_token_ids?: readonly number[];
   /** Ours, on the last chunk. */
-  readonly aios?: {
-    readonly timeToFirstTokenMs: number;
-    readonly totalMs: number;
-    readonly hops: readonly HopTiming[];
-  };
+  readonly aios?: AnswerTimings & { readonly hops: readonly HopTiming[] };
 }
 
 function toBody(request: ChatRequest): Record<string, unknown> {

@@ -36,6 +36,8 @@ export interface ControlCalls {
   /** The node takes no new instances; those it has stay. */
   cordon(clusterId: string, nodeId: string, reason?: string): Promise<NodeCordons>;
   uncordon(clusterId: string, nodeId: string): Promise<NodeCordons>;
+  /** Another instance is made elsewhere, then this one goes. @returns false: it stays, there is no other place */
+  reassign(instanceId: string, reason: string): Promise<boolean>;
   /** Within the block's minInstances and maxInstances. */
   scale(blockId: string, instances: number): Promise<ScaleStatus>;
   /** Asks the block's autoscaler now. */
@@ -76,6 +78,10 @@ export function createControlCalls(http: Http): ControlCalls {
     cordon: (clusterId, nodeId, reason) =>
       http.json(cordon(clusterId, nodeId), { json: reason === undefined ? {} : { reason } }),
     uncordon: (clusterId, nodeId) => http.json(cordon(clusterId, nodeId), { method: 'DELETE' }),
+    async reassign(instanceId, reason) {
+      const path = `${apiPrefix}/instances/${segment(instanceId)}/reassign`;
+      return (await http.json<{ moved: boolean }>(path, { json: { reason } })).moved;
+    },
     scale: (blockId, instances) => http.json(`${block(blockId)}/scale`, { json: { instances } }),
     autoscale: (blockId) => http.json(`${block(blockId)}/autoscale`, { method: 'POST' }),
     search: (request) => http.json(`${apiPrefix}/search`, { json: request }),

@@ -31,14 +31,27 @@ import { type ChatEvent, type ChatRequest, streamChat } from './chat.ts';
 import { type ControlCalls, createControlCalls } from './control-calls.ts';
 import { createDecisionCalls, type DecisionCalls } from './decisions.ts';
 import { type ConnectOptions, createHttp } from './http.ts';
+import type { LayerCalls } from './layer.ts';
+import { createLayerCalls } from './layer-calls.ts';
+import type { SplitTaskCalls } from './split-task.ts';
+import { createSplitTaskCalls } from './split-task-calls.ts';
 
 export type * from './api.ts';
 export { apiPrefix, resourceKinds } from './api.ts';
-export type { ChatEvent, ChatMessage, ChatRequest, HopTiming } from './chat.ts';
+export type { AnswerTimings, ChatEvent, ChatMessage, ChatRequest, HopTiming } from './chat.ts';
 export type * from './control.ts';
 export type { ControlCalls } from './control-calls.ts';
 export type { DecisionCalls, ShadowRequest } from './decisions.ts';
 export type { ConnectOptions } from './http.ts';
+export type { LayerBlock, LayerCalls, LayerNote, LayerNoteRequest, LayerStatus } from './layer.ts';
+export type {
+  ModelFolder,
+  SplitTask,
+  SplitTaskCalls,
+  SplitTaskRequest,
+  SplitTaskState,
+} from './split-task.ts';
+export { isSplitTaskOver, splitTaskStates } from './split-task.ts';
 
 /** A policy as the list shows it: built-in or uploaded. */
 export interface PolicyListing {
@@ -90,7 +103,7 @@ export interface ArtifactReceipt {
  * Every method rejects with an AiosError; CONNECTION_FAILED when nobody answers, CANCELLED when the signal given
  * aborts.
  */
-export interface AiosClient extends DecisionCalls, ControlCalls {
+export interface AiosClient extends DecisionCalls, ControlCalls, LayerCalls, SplitTaskCalls {
   /** Without a slash at its end. */
   readonly url: string;
   status(options?: { readonly signal?: AbortSignal }): Promise<SystemStatus>;
@@ -105,7 +118,11 @@ export interface AiosClient extends DecisionCalls, ControlCalls {
   /** Every place that an instance could have now, and what it would leave free there. Stores nothing. */
   previewBlock(document: unknown): Promise<PlacementPreview>;
   /** Components, blocks and vDAG of a split model: all or nothing. Its artifacts must be uploaded already. */
-  createPlan(plan: SplitPlan): Promise<CreatedPlan>;
+  createPlan(
+    plan: SplitPlan,
+    /** `share: false`: no block of another model serves this one too. */
+    options?: { readonly share?: boolean | undefined },
+  ): Promise<CreatedPlan>;
   list<K extends ResourceKind>(kind: K): Promise<readonly ResourceViews[K][]>;
   get<K extends ResourceKind>(kind: K, id: string): Promise<ResourceViews[K]>;
   delete(kind: ResourceKind, id: string): Promise<void>;
@@ -160,6 +177,8 @@ export function connect(url: string, options: ConnectOptions = {}): AiosClient {
   return {
     ...createDecisionCalls(http),
     ...createControlCalls(http),
+    ...createLayerCalls(http),
+    ...createSplitTaskCalls(http),
     url: base,
     status: ({ signal } = {}) => http.json(`${apiPrefix}/status`, { signal }),
     create: (kind, document, { replace } = {}) =>
@@ -168,7 +187,8 @@ export function connect(url: string, options: ConnectOptions = {}): AiosClient {
       }),
     dryRunBlock: (document) => http.json(`${apiPrefix}/blocks?dryRun=true`, { json: document }),
     previewBlock: (document) => http.json(`${apiPrefix}/blocks?preview=true`, { json: document }),
-    createPlan: (plan) => http.json(`${apiPrefix}/plans`, { json: plan }),
+    createPlan: (plan, { share = true } = {}) =>
+      http.json(`${apiPrefix}/plans${share ? '' : '?share=false'}`, { json: plan }),
     list: (kind) => http.json(`${apiPrefix}/${resourceKinds[kind]}`),
     get: (kind, id) => http.json(resource(kind, id)),
     delete: (kind, id) => http.json(resource(kind, id), { method: 'DELETE' }),

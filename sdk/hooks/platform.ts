@@ -54,6 +54,11 @@ export interface PlatformInputs {
         readonly overheadBytes: number;
         /** What goes from one shard to the next at each token. */
         readonly activationBytes?: number;
+        /** What the layers' KV cache is for: so many sessions, so long each. */
+        readonly maxSessions?: number;
+        readonly contextTokens?: number;
+        /** Of the weights, once loaded: `fp32`, `int8`, …; absent where they cannot be converted. */
+        readonly weightDtype?: string;
       };
       /** Asked for by the user; absent: as few as fit. */
       readonly shards?: number;

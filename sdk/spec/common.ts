@@ -117,7 +117,13 @@ export const placementRules = z.strictObject({
     .strictObject({
       required: filter.optional().describe('{nodeQuery, nodeMetricsQuery, gpuQuery}.'),
       preferred: z
-        .array(z.strictObject({ weight: z.number().min(-1).max(1), filter }))
+        .array(
+          z.strictObject({
+            weight: z.number().min(-1).max(1),
+            filter,
+            reason: z.string().max(300).optional().describe('Why, for people: shown by explain.'),
+          }),
+        )
         .max(20)
         .default([]),
     })

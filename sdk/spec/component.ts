@@ -1,25 +1,30 @@
 import { z } from 'zod';
 import { artifactFile, codeArtifact, componentUri, jsonObject, policyReference } from './common.ts';
 
+/** Far above any model: an edited document must not make an instance count to a quadrillion. */
+const maxima = { layers: 100_000, size: 2 ** 24, contextTokens: 2 ** 28, sessions: 4096 } as const;
+
 /** Consecutive layers of a model, served by a block. Written by a splitter. */
 export const stageSpec = z.strictObject({
   /** Identity of the shard: hash of its graph plus, per tensor, its file's content hash and range. */
   stageHash: z.string(),
-  index: z.number().int().nonnegative(),
-  count: z.number().int().positive(),
+  index: z.number().int().nonnegative().max(maxima.layers),
+  count: z.number().int().positive().max(maxima.layers),
   /** Layers `[firstLayer, lastLayer]`, both inclusive; empty stages do not exist. */
-  firstLayer: z.number().int().nonnegative(),
-  lastLayer: z.number().int().nonnegative(),
+  firstLayer: z.number().int().nonnegative().max(maxima.layers),
+  lastLayer: z.number().int().nonnegative().max(maxima.layers),
   hasEmbedding: z.boolean(),
   hasHead: z.boolean(),
-  hiddenSize: z.number().int().positive(),
-  vocabularySize: z.number().int().positive(),
-  keyValueHeads: z.number().int().positive(),
-  headSize: z.number().int().positive(),
+  hiddenSize: z.number().int().positive().max(maxima.size),
+  vocabularySize: z.number().int().positive().max(maxima.size),
+  keyValueHeads: z.number().int().positive().max(maxima.size),
+  headSize: z.number().int().positive().max(maxima.size),
   /** Prompt and answer together. */
-  contextTokens: z.number().int().positive(),
+  contextTokens: z.number().int().positive().max(maxima.contextTokens),
   /** Sessions whose KV cache fits at once. */
-  maxSessions: z.number().int().positive(),
+  maxSessions: z.number().int().positive().max(maxima.sessions),
+  /** Of layers and head, once loaded: what a step of one row goes through. Its pace is told by it. */
+  weightBytes: z.number().int().nonnegative().optional(),
   /** Name of the ONNX graph among `files`. */
   graph: z.string(),
   files: z.array(artifactFile),

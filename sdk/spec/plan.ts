@@ -3,6 +3,10 @@ import { blockSpec } from './block.ts';
 import { componentSpec } from './component.ts';
 import { vdagSpec } from './vdag.ts';
 
+/** What weights are converted to. `int8` and `int4` are blocks of codes with a scale each. */
+export const weightDtype = z.enum(['fp32', 'fp16', 'int8', 'int4']);
+export type WeightDtype = z.output<typeof weightDtype>;
+
 export const shardPlan = z.strictObject({
   index: z.number().int().nonnegative(),
   /** Folder beside `plan.json` that holds the graph and its weights. */
@@ -14,9 +18,9 @@ export const shardPlan = z.strictObject({
   lastLayer: z.number().int().nonnegative(),
   hasEmbedding: z.boolean(),
   hasHead: z.boolean(),
-  /** On disk, this shard's ranges of the checkpoint. */
+  /** On disk, this shard's ranges of the checkpoint, or what they were converted to. */
   fileBytes: z.number().int().nonnegative(),
-  /** Weights once loaded: F16 and BF16 become fp32. */
+  /** Weights once loaded: F16 and BF16 become fp32, codes stay codes. */
   residentBytes: z.number().int().nonnegative(),
   /** KV cache of all `maxSessions` sessions at full context. */
   kvBytes: z.number().int().nonnegative(),
@@ -41,6 +45,10 @@ export const splitPlan = z.strictObject({
   architecture: z.string(),
   splitter: z.string(),
   planner: z.string(),
+  /** What the checkpoint's weights were converted to. Absent: used as they lie. */
+  dtype: weightDtype.optional(),
+  /** Numbers that share a scale, of `int8` and `int4`. */
+  blockSize: z.number().int().positive().optional(),
   contextTokens: z.number().int().positive(),
   maxSessions: z.number().int().positive(),
   shards: z.array(shardPlan).min(1),

@@ -11,7 +11,7 @@ const folder = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(folder));
 const [name = '', ...rest] = process.argv.slice(2);
 const source = join(folder, `${name}.ts`);
-if (!/^[a-z-]+$/.test(name) || !existsSync(source)) {
+if (!/^[a-z0-9-]+$/.test(name) || !existsSync(source)) {
   console.error(`no benchmark '${name}' in test/bench`);
   process.exit(2);
 }

@@ -1,56 +1,23 @@
 /**
  * A split model under load, as served over HTTP by shard processes: many sessions at once against one, one thread a shard and
- * spinning off, on random weights of 100 million parameters. Then how long the first token of a long prompt takes, alone and
- * while others are answered, and how long these stand still for it.
+ * spinning off, in turns. Then how long the first token of a long prompt takes, alone and while others are answered, and how
+ * long these stand still for it.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ShardCounters } from '../../sdk/client/api.ts';
-import { writeTestModel } from '../support/checkpoint.ts';
-import { eventually, System } from '../support/system.ts';
+import { System } from '../support/system.ts';
+import { type Arrivals, ask, promptOf } from './parts/ask.ts';
+import { type Count, shardCounters, total, wireBytes } from './parts/counters.ts';
+import { median, modelFolder, readOptions, row } from './parts/options.ts';
+import { splitFlags } from './parts/split-options.ts';
 
-const shardCounts = [1, 2];
 const concurrency = [1, 8, 16];
-const answerTokens = 48;
 const longPromptTokens = 512;
-const sizes = {
-  ...{ vocabularySize: 768, hiddenSize: 768, intermediateSize: 2048, layers: 16 },
-  ...{ heads: 12, keyValueHeads: 4, contextTokens: 1024 },
-};
+const contextTokens = 1024;
+const nodeMemoryBytes = 8 * 2 ** 30;
 
-interface Arrivals {
-  readonly startedMs: number;
-  /** When each token came. */
-  readonly tokenMs: readonly number[];
-}
-
-const prompt = (session: number, length: number) =>
-  Array.from({ length }, (_, at) => 5 + ((session * 31 + at * 7) % 700));
-
-async function ask(
-  url: string,
-  model: string,
-  promptTokens: readonly number[],
-  tokens: number,
-): Promise<Arrivals> {
-  const startedMs = performance.now();
-  const response = await fetch(`${url}/v1/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      ...{ model, prompt: promptTokens, max_tokens: tokens, temperature: 0, stream: true },
-      ...{ ignore_eos: true, return_token_ids: true },
-    }),
-  });
-  if (!response.ok || !response.body) throw new Error(await response.text());
-  const tokenMs: number[] = [];
-  for await (const chunk of response.body) {
-    const found = new TextDecoder().decode(chunk).split('"token_ids":[').length - 1;
-    for (let at = 0; at < found; at += 1) tokenMs.push(performance.now());
-  }
-  return { startedMs, tokenMs };
-}
+const { model, shards, dtypes, tokens, rounds } = readOptions({
+  ...{ model: '103m', shards: [1, 2], dtypes: ['fp32'], tokens: 48, rounds: 3 },
+});
 
 /** Tokens a second of all, from when every session has its first to when the first of them ends. */
 function rate(answers: readonly Arrivals[]): number {
@@ -62,78 +29,74 @@ function rate(answers: readonly Arrivals[]): number {
   return (inside.length * 1000) / (toMs - fromMs);
 }
 
-/** What each shard counted, first shard first, once no session is open: reports come about once a second. */
-async function counters(system: System, sessionsOpened: number): Promise<ShardCounters[]> {
-  return eventually('every shard reports that its sessions ended', async () => {
-    const instances = (await system.instances()).sort((a, b) => (a.blockId < b.blockId ? -1 : 1));
-    const shards = instances.map((instance) => instance.counters);
-    const settled = shards.every(
-      (shard) => shard?.openSessions === 0 && shard.sessionsOpened === sessionsOpened,
-    );
-    return settled ? (shards as ShardCounters[]) : undefined;
-  });
+interface Round {
+  readonly tokensPerSecond: number;
+  readonly before: readonly ShardCounters[];
+  readonly after: readonly ShardCounters[];
 }
 
-const total = (shards: readonly ShardCounters[], name: keyof ShardCounters) =>
-  shards.reduce((sum, shard) => sum + shard[name], 0);
-
-async function measure(modelFolder: string, shards: number): Promise<void> {
+async function measure(folder: string, dtype: string, k: number): Promise<void> {
   const system = await System.start();
   try {
-    await system.cluster('bench', 8, 4 * 2 ** 30, 4);
+    await system.cluster('bench', 4, nodeMemoryBytes, 4);
     const most = String(Math.max(...concurrency));
-    const model = await system.model(modelFolder, shards, '--max-sessions', most);
-    await ask(system.url, model, prompt(0, 16), 8);
+    const flags = ['--max-sessions', most, '--context', String(contextTokens)];
+    const name = await system.model(folder, k, ...flags, ...splitFlags(dtype));
+    await ask(system.url, name, promptOf(0, 16), 8);
     let opened = 1;
-    let before = await counters(system, opened);
-    let alone = Number.NaN;
-    console.log(`\n${shards} shard${shards === 1 ? '' : 's'}`);
-    console.log('  sessions   tokens/s   of one   mean batch   largest   wire bytes/token');
-    for (const count of concurrency) {
-      const answers = await Promise.all(
-        Array.from({ length: count }, (_, session) =>
-          ask(system.url, model, prompt(session, 16), answerTokens),
-        ),
-      );
-      opened += count;
-      const after = await counters(system, opened);
-      const earlier = before;
-      const grown = (name: keyof ShardCounters) => total(after, name) - total(earlier, name);
-      before = after;
-      const now = rate(answers);
-      if (count === 1) alone = now;
-      const figures = [
-        [String(count), 10],
-        [now.toFixed(1), 11],
-        [`${(now / alone).toFixed(2)}×`, 9],
-        [(grown('decodeSteps') / grown('decodeBatches')).toFixed(2), 13],
-        [String(Math.max(...after.map(({ maxBatchSteps }) => maxBatchSteps))), 10],
-        // What a shard sends, and what comes to the first.
-        [
-          (
-            (grown('bytesOut') + (after[0]?.bytesIn ?? 0) - (earlier[0]?.bytesIn ?? 0)) /
-            (count * answerTokens)
-          ).toFixed(0),
-          19,
-        ],
-      ] as const;
-      console.log(figures.map(([text, width]) => text.padStart(width)).join(''));
+    let before = await shardCounters(system, opened);
+    const all = new Map<number, Round[]>(concurrency.map((count) => [count, []]));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const count of concurrency) {
+        const answers = await Promise.all(
+          Array.from({ length: count }, (_, session) =>
+            ask(system.url, name, promptOf(session, 16), tokens),
+          ),
+        );
+        opened += count;
+        const after = await shardCounters(system, opened);
+        all.get(count)?.push({ tokensPerSecond: rate(answers), before, after });
+        before = after;
+      }
     }
-    await measureLongPrompt(system.url, model);
+    console.log(`\n${k} shard${k === 1 ? '' : 's'}, ${dtype}`);
+    console.log('  sessions   tokens/s   of one   mean batch   largest   wire bytes/token');
+    for (const [count, of] of all) report(count, of, all.get(1) ?? []);
+    await measureLongPrompt(system.url, name);
   } finally {
     await system.stop();
   }
 }
 
-async function measureLongPrompt(url: string, model: string): Promise<void> {
+function report(count: number, all: readonly Round[], alone: readonly Round[]): void {
+  const grown = (name: Count) =>
+    all.reduce((sum, { before, after }) => sum + total(after, name) - total(before, name), 0);
+  const wire = all.reduce((sum, one) => sum + wireBytes(one.after) - wireBytes(one.before), 0);
+  const largest = all.flatMap(({ after }) => after.map(({ maxBatchSteps }) => maxBatchSteps));
+  const ratios = all.map((one, at) => one.tokensPerSecond / (alone[at] ?? one).tokensPerSecond);
+  console.log(
+    row(
+      ...([
+        [String(count), 10],
+        [median(all.map(({ tokensPerSecond }) => tokensPerSecond)).toFixed(1), 11],
+        [`${median(ratios).toFixed(2)}×`, 9],
+        [(grown('decodeSteps') / grown('decodeBatches')).toFixed(2), 13],
+        [String(Math.max(...largest)), 10],
+        [(wire / (all.length * count * tokens)).toFixed(0), 19],
+      ] as const),
+    ),
+  );
+}
+
+async function measureLongPrompt(url: string, name: string): Promise<void> {
   const long = async (session: number) => {
-    const { startedMs, tokenMs } = await ask(url, model, prompt(session, longPromptTokens), 2);
+    const { startedMs, tokenMs } = await ask(url, name, promptOf(session, longPromptTokens), 2);
     return { startedMs, endedMs: tokenMs[0] ?? Number.NaN };
   };
   const quiet = await long(98);
   const again = await long(98);
   const others = Array.from({ length: 7 }, (_, session) =>
-    ask(url, model, prompt(session, 16), 2 * answerTokens),
+    ask(url, name, promptOf(session, 16), 2 * tokens),
   );
   await new Promise((resolve) => setTimeout(resolve, 700));
   const busy = await long(99);
@@ -155,10 +118,6 @@ async function measureLongPrompt(url: string, model: string): Promise<void> {
   );
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'aios-bench-model-'));
-try {
-  await writeTestModel(folder, { ...sizes, tied: true, dtype: 'F32' });
-  for (const shards of shardCounts) await measure(folder, shards);
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+const folder = await modelFolder(model);
+console.log(`model ${model}, ${tokens} tokens an answer, medians of ${rounds} rounds in turns`);
+for (const dtype of dtypes) for (const k of shards) await measure(folder, dtype, k);

@@ -171,7 +171,7 @@ function configOf(sizes: TestModel['sizes'], withHeadSize: boolean) {
 }
 
 /** Byte-level BPE without merges: the first 94 tokens are the printable characters `!` to `~`. */
-function characterTokenizer(vocabularySize: number) {
+export function characterTokenizer(vocabularySize: number) {
   const token = (id: number) => (id < 94 ? String.fromCharCode(33 + id) : `<${id}>`);
   const vocabulary = Array.from({ length: vocabularySize }, (_, id) => [token(id), id]);
   const byteLevel = {

@@ -4,6 +4,7 @@ import type { ClusterSpec } from '../../../sdk/spec/cluster.ts';
 import { createGpuMeter, type GpuMeter } from './gpu-meter.ts';
 import { createMachineMeter } from './machine-meter.ts';
 import { processUsage } from './processes.ts';
+import { createSpeedProbe, type SpeedProbe } from './speed-probe.ts';
 
 export interface MeteredProcess {
   readonly instanceId: string;
@@ -22,6 +23,8 @@ interface Sample {
   readonly cpuSeconds: number;
 }
 
+/** Of all cores: a machine that uses less has one to spare. */
+const idleFraction = 0.5;
 /** Nodes of every local cluster on this machine have the same. */
 const machineId = `local:${os.hostname()}`;
 
@@ -35,9 +38,9 @@ const machineId = `local:${os.hostname()}`;
  */
 export function createNodeMeter(
   directory: string,
-  options: { readonly gpus?: GpuMeter } = {},
+  options: { readonly gpus?: GpuMeter; readonly speed?: SpeedProbe } = {},
 ): NodeMeter {
-  const { gpus: gpuMeter = createGpuMeter() } = options;
+  const { gpus: gpuMeter = createGpuMeter(), speed = createSpeedProbe() } = options;
   const readMachine = createMachineMeter({ directory });
   /** By tenant and cluster, then by instance; replaced whole, so that ended processes leave nothing behind. */
   const samples = new Map<string, ReadonlyMap<string, Sample>>();
@@ -68,6 +71,7 @@ export function createNodeMeter(
       byNode.set(usage.nodeId, here);
     }
     const atMs = Date.now();
+    const weightBytesPerSecond = speed.read((machine.machine?.cpuUsedFraction ?? 1) < idleFraction);
     return new Map(
       cluster.nodes.map(({ id }) => {
         const here = byNode.get(id) ?? [];
@@ -80,6 +84,9 @@ export function createNodeMeter(
           processes: sum((usage) => usage.processes),
           machineId,
           ...machine,
+          ...(weightBytesPerSecond === undefined
+            ? {}
+            : { weightBytesPerSecond, speedFrom: 'probe' }),
           ...(gpus ? { gpus } : {}),
         };
         return [id, measurement];

@@ -25,6 +25,13 @@ const process: InstanceProcess = {
   simulated: true,
 };
 
+/** A node's document may say how fast it decodes: `metadata.weightBytesPerSecond`. */
+function declaredSpeed({ metadata }: NodeSpec): Partial<NodeMeasurement> {
+  const { weightBytesPerSecond } = metadata;
+  const isSpeed = typeof weightBytesPerSecond === 'number' && weightBytesPerSecond > 0;
+  return isSpeed ? { weightBytesPerSecond, speedFrom: 'document' } : {};
+}
+
 /** What a machine under that load would report. */
 export function measurement(
   node: NodeSpec,
@@ -38,6 +45,7 @@ export function measurement(
     memoryUsedBytes: Math.round(node.memoryBytes * memoryFraction),
     cpuUsedCores: load,
     machineId: node.id,
+    ...declaredSpeed(node),
     gpus: node.gpus.map(({ memoryBytes, modelName }, index) => ({
       index,
       modelName,

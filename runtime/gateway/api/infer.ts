@@ -4,6 +4,7 @@ import type { InferEvent } from '../../../sdk/client/api.ts';
 import { AiosError } from '../../../sdk/errors.ts';
 import { parseRequest } from '../../vdag/index.ts';
 import { readJsonBody } from '../body.ts';
+import { clientOf } from '../client-name.ts';
 import { deadlineOf, type GatewayEnv, type GatewayServices } from '../context.ts';
 import { eventStream, type OutgoingEvent } from '../sse.ts';
 import { errorEvent } from './streams.ts';
@@ -28,9 +29,11 @@ export function inferRoutes(services: GatewayServices): Hono<GatewayEnv> {
     const { data, sessionId, stream } = parseRequest('the body', inferBody, document, {
       opaque: ['data'],
     });
-    const { tenant, signal } = c.var.facts;
+    const { tenant, keyName, trace, signal } = c.var.facts;
     const events = runner.invoke({
       tenant,
+      client: clientOf(keyName),
+      trace,
       target: { kind, id },
       data,
       ...(sessionId === undefined ? {} : { sessionId }),

@@ -15,7 +15,8 @@ export function resourceRoutes({ controlPlane }: GatewayServices): Hono<GatewayE
 
   routes.post('/plans', async (c) => {
     const plan = await readJsonBody(c.req.raw);
-    return c.json(await controlPlane.createPlan(c.var.facts.tenant, plan), 201);
+    const share = c.req.query('share') !== 'false';
+    return c.json(await controlPlane.createPlan(c.var.facts.tenant, plan, { share }), 201);
   });
 
   routes.post('/instances/:id/reassign', async (c) => {

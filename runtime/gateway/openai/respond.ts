@@ -111,9 +111,10 @@ const tokenIds = (wanted: boolean, tokens: readonly { readonly token: number }[]
   wanted ? { token_ids: tokens.map(({ token }) => token) } : {};
 
 /** Ours, beside OpenAI's fields: where the time went. */
-const measurements = ({ timeToFirstTokenMs, totalMs, hops }: EndEvent) => ({
+const measurements = ({ timeToFirstTokenMs, totalMs, times, hops }: EndEvent) => ({
   timeToFirstTokenMs,
   totalMs,
+  ...times,
   hops,
 });
 

@@ -1,7 +1,9 @@
 import { Hono } from 'hono';
 import { AiosError, type Problem } from '../../../sdk/errors.ts';
+import type { GenerationSpec } from '../../../sdk/spec/vdag.ts';
 import { type GenerateRequest, parseRequest } from '../../vdag/index.ts';
 import { readJsonBody } from '../body.ts';
+import { clientOf } from '../client-name.ts';
 import {
   deadlineOf,
   type GatewayContext,
@@ -78,12 +80,14 @@ function answer(
   shape: AnswerShape,
   { maxTokens, ...asked }: Pick<GenerateRequest, 'prompt' | 'sampling' | 'maxTokens'>,
 ): Promise<Response> {
-  const { tenant, signal } = c.var.facts;
+  const { tenant, keyName, trace, signal } = c.var.facts;
+  const client = clientOf(keyName, body.user);
   return respond({
     driver: services.driver,
     request: {
       ...asked,
-      tenant,
+      ...{ tenant, trace },
+      ...(client === undefined ? {} : { client }),
       vdagUri: body.model,
       ...(maxTokens === undefined ? {} : { maxTokens }),
       stop: body.stop,
@@ -100,6 +104,13 @@ function answer(
   });
 }
 
+const contextOf = (generation: GenerationSpec | undefined): number | undefined =>
+  generation &&
+  Math.min(
+    generation.contextTokens,
+    generation.limits?.maxContextTokens ?? Number.POSITIVE_INFINITY,
+  );
+
 function toModel({
   id,
   vdag,
@@ -110,6 +121,6 @@ function toModel({
     object: 'model',
     created: Math.floor(createdAtMs / 1000),
     owned_by: 'aios',
-    max_model_len: vdag.generation?.contextTokens ?? null,
+    max_model_len: contextOf(vdag.generation) ?? null,
   };
 }

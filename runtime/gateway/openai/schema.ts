@@ -30,6 +30,8 @@ const shared = {
   repetition_penalty: optional(z.number().gt(0).max(10)),
   seed: optional(z.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER)),
   stop,
+  /** Whose turn it is among those who wait. */
+  user: optional(z.string()),
   stream: optional(z.boolean()),
   stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
   /** vLLM's: answers on past the end token. */

@@ -1,10 +1,24 @@
 import type { ModelOutline } from '../../../sdk/splitter.ts';
 import { frameLimits } from '../../dataplane/frame.ts';
 import type { CheckpointTensor } from '../checkpoint.ts';
+import {
+  type Conversion,
+  codeBytesOf,
+  formOf,
+  residentRowBytes,
+  scaleBytesOf,
+} from '../quantize/weight-form.ts';
+import { rowsOf } from '../quantize/weight-layout.ts';
 import { cacheHeadSize } from './attention.ts';
 import type { DecoderConfig } from './config.ts';
 import type { StageRange } from './stage-range.ts';
-import { embeddingTensors, headTensors, layerTensors, type RequiredTensor } from './weights.ts';
+import {
+  embeddingName,
+  embeddingTensors,
+  headTensors,
+  layerTensors,
+  type RequiredTensor,
+} from './weights.ts';
 
 /** Measured: a process with gRPC and ONNX Runtime takes 114 MiB; the rest is its heap after hundreds of answers. */
 const emptyInstanceBytes = 128 * 2 ** 20;
@@ -12,14 +26,29 @@ const floatBytes = 4;
 /** Of a prefill chunk, whatever the width. */
 const maxChunkRows = 512;
 
-const elements = (tensors: readonly RequiredTensor[]) =>
-  tensors.reduce(
-    (sum, { shape }) => sum + shape.reduce((product, dimension) => product * dimension, 1),
-    0,
-  );
+/** Linear weights and norms: floats are widened to float32 when they are loaded, codes stay codes. */
+const multipliedBytes = (tensors: readonly RequiredTensor[], conversion?: Conversion) =>
+  tensors.reduce((sum, tensor) => {
+    const { rows, inputs } = rowsOf(tensor);
+    const form = conversion && formOf(tensor, tensor.name === embeddingName, conversion);
+    const rowBytes = form?.type === 'blocks' ? residentRowBytes(inputs, form) : inputs * floatBytes;
+    return sum + rows * rowBytes;
+  }, 0);
 
-/** Linear weights and norms are widened to float32 when they are loaded. */
-const widenedBytes = (tensors: readonly RequiredTensor[]) => elements(tensors) * floatBytes;
+/** A table is looked up as it lies, and only the rows are widened. */
+function lookedUpBytes(
+  tensor: RequiredTensor,
+  source: CheckpointTensor | undefined,
+  conversion?: Conversion,
+): number {
+  const { rows, inputs } = rowsOf(tensor);
+  const form = conversion && formOf(tensor, true, conversion);
+  if (form?.type === 'float') return rows * inputs * (form.dtype === 'F32' ? 4 : 2);
+  if (form?.type === 'blocks') {
+    return rows * (codeBytesOf(inputs, form) + scaleBytesOf(inputs, form));
+  }
+  return source?.lengthBytes ?? 0;
+}
 
 /** ONNX Runtime's arena grows by doubling and keeps what it has: measured, four times what is alive at once. */
 const arenaFactor = 4;
@@ -43,26 +72,29 @@ export interface OutlineOptions {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   readonly contextTokens: number;
   readonly maxSessions: number;
+  /** Absent: weights are used as they lie. */
+  readonly conversion?: Conversion;
 }
 
 /** What each part of the model takes in memory. */
 export function outlineDecoder(options: OutlineOptions): ModelOutline {
-  const { name, config, tensors, contextTokens, maxSessions } = options;
+  const { name, config, tensors, contextTokens, maxSessions, conversion } = options;
   const kvFloats = 2 * config.keyValueHeads * cacheHeadSize(config) * contextTokens * maxSessions;
   return {
     name,
     architecture: config.architecture,
     contextTokens,
+    activationBytes: config.hiddenSize * floatBytes,
+    weightDtype: conversion?.dtype ?? 'fp32',
     layers: config.layers.map((_, layer) => ({
-      residentBytes: widenedBytes(layerTensors(config, layer)),
+      residentBytes: multipliedBytes(layerTensors(config, layer), conversion),
       kvBytes: kvFloats * floatBytes,
     })),
-    // Looked up as it lies, and only the rows are widened.
     embeddingBytes: embeddingTensors(config).reduce(
-      (sum, tensor) => sum + (tensors.get(tensor.name)?.lengthBytes ?? 0),
+      (sum, tensor) => sum + lookedUpBytes(tensor, tensors.get(tensor.name), conversion),
       0,
     ),
-    headBytes: widenedBytes(headTensors(config)),
+    headBytes: multipliedBytes(headTensors(config), conversion),
     overheadBytes: emptyInstanceBytes + scratchBytes(config, contextTokens),
   };
 }

@@ -3,10 +3,11 @@ import { stageTensors } from '../stage.ts';
 import { cacheHeadSize } from './attention.ts';
 import type { DecoderConfig } from './config.ts';
 import { addLayer } from './layer.ts';
+import { projectionPieces } from './projection-pieces.ts';
 import type { Rope } from './rope.ts';
 import { addRotaryTables, type RotaryTables } from './rotary.ts';
 import { layersOf, type StageRange, stageTensorsOf } from './stage-range.ts';
-import { floatWeights, type StageWeights, type WeightPlace } from './stage-weights.ts';
+import { type StageWeights, stageWeights, type WeightPlace } from './stage-weights.ts';
 import { finalNormName, headProjection } from './weights.ts';
 
 export interface StageGraphOptions {
@@ -28,7 +29,7 @@ export interface StageGraphOptions {
 export function encodeStageGraph({ config, range, contextTokens, place }: StageGraphOptions) {
   const graph = new GraphBuilder(`layers-${range.firstLayer}-${range.lastLayer}`);
   const shapes = new Map(stageTensorsOf(config, range).map(({ name, shape }) => [name, shape]));
-  const weights = floatWeights(graph, { config, shapes, place });
+  const weights = stageWeights(graph, { config, shapes, place });
 
   graph.input({ name: stageTensors.seqlensK, type: 'int32', shape: ['b'] });
   graph.input({ name: stageTensors.totalSequenceLength, type: 'int32', shape: [] });
@@ -91,7 +92,11 @@ function addHead(
   const normed = weights.norm('final_norm', last, finalNormName);
   const { logitSoftCap: cap } = config;
   const uncapped = cap === undefined ? stageTensors.logits : 'logits_uncapped';
-  weights.linear(uncapped, normed, headProjection(config));
+  const pieces = projectionPieces(headProjection(config));
+  const logits = pieces.map((piece, at) =>
+    weights.linear(pieces.length === 1 ? uncapped : `${uncapped}_${at}`, normed, piece),
+  );
+  if (logits.length > 1) graph.value('Concat', uncapped, logits, { axis: { i: 2 } });
   if (cap !== undefined) {
     const size = graph.scalar('logit_soft_cap', cap);
     const small = graph.value('Div', 'logits_small', [uncapped, size]);

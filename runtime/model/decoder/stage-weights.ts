@@ -1,13 +1,16 @@
 import type { GraphBuilder } from '../onnx/graph-builder.ts';
 import type { ExternalData, OnnxType } from '../onnx/model.ts';
+import { type BlockPlace, blockWeights } from './block-weights.ts';
 import type { DecoderConfig } from './config.ts';
 import { embeddingName, type Projection } from './weights.ts';
 
-/** Where a tensor lies, beside the graph. */
-export interface WeightPlace {
+interface FloatPlace {
   readonly type: Extract<OnnxType, 'float32' | 'float16' | 'bfloat16'>;
   readonly data: ExternalData;
 }
+
+/** Where a tensor lies, beside the graph, and how. */
+export type WeightPlace = FloatPlace | BlockPlace;
 
 /** Operators that read weights: nothing else in a stage knows how weights lie. */
 export interface StageWeights {
@@ -32,13 +35,19 @@ export interface StageWeightsOptions {
   readonly place: (tensorName: string) => WeightPlace;
 }
 
-/** Weights in floats, used where they lie in the checkpoint. */
-export function floatWeights(
+/** Weights in floats, used where they lie in the checkpoint, or in blocks. */
+export function stageWeights(
   graph: GraphBuilder,
   { config, shapes, place }: StageWeightsOptions,
 ): StageWeights {
+  const blocks = blockWeights(graph);
+  const floatPlace = (name: string): FloatPlace => {
+    const found = place(name);
+    if (found.type === 'blocks') throw new RangeError(`'${name}' is no matrix, and lies in blocks`);
+    return found;
+  };
   const stored = (name: string) => {
-    const { type, data } = place(name);
+    const { type, data } = floatPlace(name);
     return { name: graph.initializer({ name, type, shape: shapes.get(name) ?? [], data }), type };
   };
   // Half-precision weights are widened when the model is loaded: ONNX Runtime folds the cast.
@@ -50,7 +59,7 @@ export function floatWeights(
   function matrix({ tensor, firstRow, outputs, inputs }: Projection): string {
     const rows = shapes.get(tensor)?.[0];
     if (firstRow === 0 && rows === outputs) return weight(tensor);
-    const { type, data } = place(tensor);
+    const { type, data } = floatPlace(tensor);
     const rowBytes = inputs * elementBytes[type];
     const name = graph.initializer({
       name: `${tensor}:${firstRow}`,
@@ -77,15 +86,22 @@ export function floatWeights(
   return {
     normWeight,
     linear(output, input, projection) {
-      const inputs = [input, matrix(projection)];
-      // Hugging Face weights lie as [outputs, inputs].
-      const attributes = { transB: { i: 1 } };
       const { bias } = projection;
       const product = bias === undefined ? output : `${output}_unbiased`;
-      graph.value('FusedMatMul', product, inputs, attributes, contrib);
+      const found = place(projection.tensor);
+      if (found.type === 'blocks') blocks.linear(product, input, projection, found);
+      else {
+        // Hugging Face weights lie as [outputs, inputs].
+        const attributes = { transB: { i: 1 } };
+        graph.value('FusedMatMul', product, [input, matrix(projection)], attributes, contrib);
+      }
       return bias === undefined ? output : graph.value('Add', output, [product, weight(bias)]);
     },
     embedding(ids) {
+      const found = place(embeddingName);
+      if (found.type === 'blocks') {
+        return blocks.embedding(ids, config.hiddenSize, config.vocabularySize, found);
+      }
       // Half-precision rows are widened after the look-up, so that the table is held once, as it lies.
       const { name, type } = stored(embeddingName);
       const rows = graph.value('Gather', 'embedded', [name, ids]);

@@ -21,6 +21,7 @@ export interface Projection {
 export const embeddingName = 'model.embed_tokens.weight';
 export const finalNormName = 'model.norm.weight';
 const headName = 'lm_head.weight';
+export const headProjectionName = 'lm_head';
 
 /** Also of norms. */
 export const layerName = (layer: number, part: string) => `model.layers.${layer}.${part}.weight`;
@@ -104,7 +105,7 @@ export function layerProjections(config: DecoderConfig, layer: number): LayerPro
 
 /** The table the head multiplies by: its own, or the embedding's. */
 export const headProjection = (config: DecoderConfig): Projection => ({
-  name: 'lm_head',
+  name: headProjectionName,
   tensor: config.tiedEmbeddings ? embeddingName : headName,
   firstRow: 0,
   outputs: config.vocabularySize,

@@ -9,11 +9,8 @@ export interface InferredTypes {
   readonly fault?: string;
 }
 
-/**
- * Types of all tensors: those that the file declares, and where it does not, what ONNX Runtime infers from the graph
- * without its weights, which stand in as inputs.
- */
-export async function inferTypes(dag: Dag): Promise<InferredTypes> {
+/** Types that the file itself declares. */
+export function declaredTypes(dag: Dag): Map<string, TensorType> {
   const types = new Map<string, TensorType>();
   for (const { name, dataType, shape } of dag.values.values()) {
     if (dataType) types.set(name, { dataType, ...(shape ? { shape } : {}) });
@@ -21,6 +18,15 @@ export async function inferTypes(dag: Dag): Promise<InferredTypes> {
   for (const { name, tensor } of dag.initializers.values()) {
     if (tensor) types.set(name, { dataType: tensor.dataType, shape: tensor.dims });
   }
+  return types;
+}
+
+/**
+ * Types of all tensors: those that the file declares, and where it does not, what ONNX Runtime infers from the graph
+ * without its weights, which stand in as inputs.
+ */
+export async function inferTypes(dag: Dag): Promise<InferredTypes> {
+  const types = declaredTypes(dag);
   const unknown = [...dag.producers.keys()].filter((name) => !types.get(name)?.shape);
   if (unknown.length === 0) return { types };
   try {

@@ -55,6 +55,11 @@ export class GraphBuilder {
     return this.initializer({ name, type: 'int64', shape: [values.length], data });
   }
 
+  /** Whether some node gives this value. */
+  has(output: string): boolean {
+    return this.#nodes.some(({ outputs }) => outputs.includes(output));
+  }
+
   /** Adds a node with named outputs. */
   node(
     operator: string,

@@ -1,11 +1,21 @@
 import { join } from 'node:path';
 import { type Problem, SplitError } from '../../../sdk/errors.ts';
 import type { ArtifactFile } from '../../../sdk/spec/common.ts';
-import { defineSplitter, type ModelOutline, type SplitContext } from '../../../sdk/splitter.ts';
-import { type Checkpoint, type CheckpointTensor, openCheckpoint } from '../checkpoint.ts';
+import {
+  defineSplitter,
+  type ModelOutline,
+  type ShardAmounts,
+  type SplitContext,
+} from '../../../sdk/splitter.ts';
+import {
+  assertUnchanged,
+  type Checkpoint,
+  type CheckpointTensor,
+  openCheckpoint,
+} from '../checkpoint.ts';
 import { architectures } from '../decoder/architectures.ts';
 import { cacheHeadSize } from '../decoder/attention.ts';
-import { checkWeights, isWeightType, weightTypes } from '../decoder/check-weights.ts';
+import { checkWeights } from '../decoder/check-weights.ts';
 import {
   type DecoderConfig,
   isSupportedArchitecture,
@@ -13,9 +23,10 @@ import {
   readDecoderConfig,
 } from '../decoder/config.ts';
 import { outlineDecoder, stageAmounts } from '../decoder/outline.ts';
-import { encodeStageGraph } from '../decoder/stage-graph.ts';
-import { type StageRange, stageRanges, stageTensorsOf } from '../decoder/stage-range.ts';
-import type { ExternalData } from '../onnx/model.ts';
+import { stageRanges, stageTensorsOf } from '../decoder/stage-range.ts';
+import { hashBytes } from '../hash.ts';
+import { type Conversion, defaultBlockSize } from '../quantize/weight-form.ts';
+import { writeConverted } from '../quantize/write-converted.ts';
 import { type ArtifactHasher, createArtifactHasher, stageHash } from '../split-identity.ts';
 import { createSplitPlan, modelNameOf, type PlannedShard, shardFolder } from '../split-plan.ts';
 import { invalidModel } from '../split-problems.ts';
@@ -23,14 +34,11 @@ import {
   assertNotCancelled,
   graphFileName,
   type WrittenShard,
+  weightsFileName,
   writeShard,
 } from '../split-shard.ts';
 import { copyTokenizerFiles, findTokenizerFiles, tokenizerFolder } from '../split-tokenizer.ts';
-
-interface Stage extends StageRange {
-  /** Each once, in the order of use. */
-  readonly tensors: readonly CheckpointTensor[];
-}
+import { convertedStage, graphOf, isAlready, layoutOf, type Stage } from './decoder-stages.ts';
 
 interface CheckedModel {
   readonly config: DecoderConfig;
@@ -38,10 +46,13 @@ interface CheckedModel {
   readonly tokenizerFiles: readonly string[];
   readonly outline: ModelOutline;
   readonly stages: readonly Stage[];
+  /** What was asked for; the weights may be so already. */
+  readonly conversion?: Conversion;
+  readonly converts: boolean;
 }
 
 interface WrittenModel extends CheckedModel {
-  readonly written: readonly { readonly stage: Stage; readonly shard: WrittenShard }[];
+  readonly written: readonly WrittenShard[];
 }
 
 const titles = [...architectures.values()].map(({ title }) => title).join(', ');
@@ -49,6 +60,7 @@ const titles = [...architectures.values()].map(({ title }) => title).join(', ');
 /** Builds ONNX stages straight from a decoder's checkpoint in the Hugging Face layout. Weights are linked, not copied. */
 export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
   name: 'decoder',
+  convertsWeights: true,
   description: `checkpoints in the Hugging Face layout, F32, F16 or BF16, of ${titles}.`,
 
   async accepts(modelFolder) {
@@ -69,19 +81,52 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
     const contextTokens = chosenContext(context, config);
     const name = modelNameOf(modelFolder);
     const { tensors } = checkpoint;
-    const outline = outlineDecoder({ name, config, tensors, contextTokens, maxSessions });
+    const conversion = conversionOf(context);
+    const outline = outlineDecoder({
+      ...{ name, config, tensors, contextTokens, maxSessions },
+      ...(conversion ? { conversion } : {}),
+    });
     const stages = stageRanges(config, await context.plan(outline)).map((range) => ({
       ...range,
       tensors: stageTensorsOf(config, range).flatMap((tensor) => tensors.get(tensor.name) ?? []),
     }));
-    return { config, checkpoint, tokenizerFiles, outline, stages };
+    return {
+      ...{ config, checkpoint, tokenizerFiles, outline, stages },
+      ...(conversion ? { conversion } : {}),
+      converts: conversion !== undefined && !isAlready(stages, conversion),
+    };
+  },
+
+  shards: (model) => model.stages.map((stage) => amountsOf(model, stage)),
+
+  resumeKey({ modelFolder }, { config, checkpoint, conversion, converts, outline, stages }) {
+    if (!converts) return undefined;
+    const sources = checkpoint.files.map(({ path, sizeBytes, modifiedNs }) => [
+      ...[path, sizeBytes, modifiedNs],
+    ]);
+    const starts = stages.map(({ firstLayer }) => firstLayer);
+    const what = [modelFolder, sources, config, conversion, outline.contextTokens, starts];
+    return hashBytes(JSON.stringify(what));
   },
 
   async main(context, model) {
+    const { conversion, converts, stages, tokenizerFiles } = model;
+    if (conversion && converts) {
+      const converted = stages.map((stage) => convertedStage(model, stage, conversion));
+      await writeConverted(context, converted);
+      assertNotCancelled(context.signal);
+      await assertUnchanged(model.checkpoint);
+      await copyTokenizerFiles(context.modelFolder, context.outFolder, tokenizerFiles);
+      const files = [{ name: graphFileName }, { name: weightsFileName }];
+      return {
+        ...model,
+        written: converted.map(({ graph }) => ({ identityGraph: graph, files })),
+      };
+    }
     const { outFolder, copy, signal } = context;
     const totalBytes = sumBytes(model.stages.flatMap(({ tensors }) => tensors));
     let doneBytes = 0;
-    const written: { stage: Stage; shard: WrittenShard }[] = [];
+    const written: WrittenShard[] = [];
     for (const [index, stage] of model.stages.entries()) {
       assertNotCancelled(signal);
       const onBytes = (bytes: number) => {
@@ -91,11 +136,11 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
       const folder = join(outFolder, shardFolder(index));
       const weights = { tensors: stage.tensors, encodeGraph: graphOf(model, stage) };
       const shard = await writeShard(weights, { folder, copy, signal, onBytes });
-      written.push({ stage, shard });
+      written.push(shard);
       const how = shard.linkFault ? `copied, since linking failed: ${shard.linkFault}` : 'written';
       context.progress((index + 1) / model.stages.length, `shard ${index} ${how}`);
     }
-    await copyTokenizerFiles(context.modelFolder, outFolder, model.tokenizerFiles);
+    await copyTokenizerFiles(context.modelFolder, outFolder, tokenizerFiles);
     return { ...model, written };
   },
 
@@ -103,8 +148,8 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
     const { config, outline } = model;
     const hash = createArtifactHasher(context, bytesToHash(model));
     const shards: PlannedShard[] = [];
-    for (const [index, { stage, shard }] of model.written.entries()) {
-      shards.push(await planShard(context.outFolder, index, outline, stage, shard, hash));
+    for (const [index, shard] of model.written.entries()) {
+      shards.push(await planShard(context.outFolder, index, model, shard, hash));
     }
     const tokenizerFiles: ArtifactFile[] = [];
     for (const name of model.tokenizerFiles) {
@@ -114,6 +159,7 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
     return createSplitPlan({
       splitter: 'decoder',
       planner: context.planner,
+      ...(model.conversion ? { conversion: model.conversion } : {}),
       outline,
       maxSessions: context.maxSessions,
       sizes: { hiddenSize, vocabularySize, keyValueHeads, headSize: cacheHeadSize(config) },
@@ -136,51 +182,57 @@ function chosenContext({ contextTokens }: SplitContext, config: DecoderConfig): 
   );
 }
 
-function graphOf({ config, outline }: CheckedModel, stage: Stage) {
-  const tensors = new Map(stage.tensors.map((tensor) => [tensor.name, tensor]));
-  return (dataOf: (tensor: CheckpointTensor) => ExternalData) =>
-    encodeStageGraph({
-      config,
-      range: stage,
-      contextTokens: outline.contextTokens,
-      place: (name) => {
-        const tensor = tensors.get(name);
-        if (!tensor || !isWeightType(tensor.dtype)) {
-          throw new SplitError('INTERNAL', `tensor '${name}' was not checked before its use.`);
-        }
-        return { type: weightTypes[tensor.dtype], data: dataOf(tensor) };
-      },
-    });
+function conversionOf({ dtype, blockSize }: SplitContext): Conversion | undefined {
+  return dtype && { dtype, blockSize: blockSize ?? defaultBlockSize };
+}
+
+function amountsOf(
+  { outline, conversion, converts }: CheckedModel,
+  { tensors, ...range }: Stage,
+): ShardAmounts {
+  const fileBytes =
+    conversion && converts
+      ? layoutOf({ tensors, ...range }, conversion).fileBytes
+      : sumBytes(tensors);
+  return { ...range, fileBytes, ...stageAmounts(outline, range) };
 }
 
 async function planShard(
   outFolder: string,
   index: number,
-  outline: ModelOutline,
-  { tensors, ...range }: Stage,
+  model: WrittenModel,
   { identityGraph, files }: WrittenShard,
   hash: ArtifactHasher,
 ): Promise<PlannedShard> {
+  const stage = model.stages[index];
+  if (!stage) throw new SplitError('INTERNAL', `shard ${index} was written, and not planned.`);
   const artifacts: ArtifactFile[] = [];
   for (const { name, source } of files) {
     artifacts.push(await hash(source?.path ?? join(outFolder, shardFolder(index), name), name));
   }
+  // What was converted is known by its own content; the checkpoint need not be read again.
+  const identity = model.converts
+    ? hashBytes(identityGraph, artifacts.map((file) => file.hash).join('\n'))
+    : await stageHash(identityGraph, stage.tensors, hash);
   return {
-    ...range,
-    fileBytes: sumBytes(tensors),
-    ...stageAmounts(outline, range),
-    stageHash: await stageHash(identityGraph, tensors, hash),
+    ...amountsOf(model, stage),
+    stageHash: identity,
     graph: graphFileName,
     files: artifacts,
   };
 }
 
-/** Every checkpoint file once, and what was copied. */
-function bytesToHash({ checkpoint, written }: WrittenModel): number {
-  const copied = written.filter(({ shard }) => shard.files.every(({ source }) => !source));
+/** Every checkpoint file once, and what was copied or converted. */
+function bytesToHash({ checkpoint, conversion, converts, stages, written }: WrittenModel): number {
+  if (conversion && converts) {
+    return stages.reduce((sum, stage) => sum + layoutOf(stage, conversion).fileBytes, 0);
+  }
+  const copied = stages.filter((_, index) =>
+    written[index]?.files.every(({ source }) => source === undefined),
+  );
   return (
     checkpoint.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) +
-    sumBytes(copied.flatMap(({ stage }) => stage.tensors))
+    sumBytes(copied.flatMap(({ tensors }) => tensors))
   );
 }
 

@@ -5,10 +5,11 @@ import type { ArtifactFile } from '../../../sdk/spec/common.ts';
 import type { GraphTensor } from '../../../sdk/spec/component.ts';
 import { defineSplitter, type ModelOutline, type SplitContext } from '../../../sdk/splitter.ts';
 import type { CheckpointTensor } from '../checkpoint.ts';
+import { checkShapes } from '../onnx-cut/check-shapes.ts';
 import { type CutGraph, type CutRequest, cutGraph } from '../onnx-cut/cut-graph.ts';
 import { createDag, type Dag } from '../onnx-cut/dag.ts';
 import { findCutPlaces } from '../onnx-cut/frontiers.ts';
-import { type InferredTypes, inferTypes } from '../onnx-cut/infer-types.ts';
+import { declaredTypes, type InferredTypes, inferTypes } from '../onnx-cut/infer-types.ts';
 import { createOnnxPlan } from '../onnx-cut/onnx-plan.ts';
 import { portableNodes } from '../onnx-cut/portable.ts';
 import { readOnnxFile } from '../onnx-cut/read-model.ts';
@@ -28,6 +29,7 @@ import {
 
 /** Of a process before it loads a graph. */
 const emptyInstanceBytes = 64 * 2 ** 20;
+const noTypes: InferredTypes = { types: new Map() };
 /** What is alive inside a part, against what crosses the widest cut. */
 const aliveFactor = 4;
 
@@ -63,7 +65,13 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
     const file = await readOnnxFile(path, problems);
     const dag = file && problems.length === 0 ? createDag(file, problems) : undefined;
     if (!dag || problems.length > 0) throw invalidModel(path, problems);
-    const { types, fault } = await inferTypes(dag);
+    problems.push(...checkShapes(path, declaredTypes(dag)));
+    const { types, fault } = problems.length === 0 ? await inferTypes(dag) : noTypes;
+    problems.push(...checkShapes(path, types));
+    if (problems.length > 0) {
+      dag.file.source.close();
+      throw invalidModel(path, problems);
+    }
     if (fault) context.progress(0.5, `types are taken from the file alone, since ${fault}`);
     assertNotCancelled(context.signal);
     const planned = await planCut(context, dag, types);
@@ -71,6 +79,16 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
     dag.file.source.close();
     return { dag, types, weights, ...planned };
   },
+
+  shards: ({ cut, layers, weights }) =>
+    cut.parts.map(({ weightBytes }, index) => {
+      const [firstLayer, lastLayer] = layers[index] ?? [index, index];
+      return {
+        ...{ firstLayer, lastLayer, hasEmbedding: false, hasHead: false },
+        fileBytes: sumBytes(weights[index]?.tensors ?? []),
+        ...{ residentBytes: weightBytes, kvBytes: 0 },
+      };
+    }),
 
   async main(context, graph) {
     const { outFolder, copy, signal } = context;

@@ -253,7 +253,47 @@ test('a block that is replaced runs what it now says', async () => {
     const answer = await ask('ocr', 'you').catch((error) => error.code);
     return answer.text === 'ho you';
   });
-  expect((await running('ocr')).instances).toHaveLength(1);
+  await eventually('the old one is gone', async () => {
+    return (await running('ocr')).instances.length === 1;
+  });
+});
+
+test('the only instance of a block that is replaced serves until the new one does, where there is room', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { settings: { greeting: 'hi' } }));
+  const [old] = (await running('ocr')).instances;
+  let fewest = 1;
+  const stop = plane.api.watch(tenant, () => {
+    void plane.block('ocr').then(({ instances }) => {
+      fewest = Math.min(fewest, instances.filter(({ state }) => state === 'ready').length);
+    });
+  });
+
+  await plane.api.create(tenant, 'block', block('ocr', { settings: { greeting: 'ho' } }), {
+    replace: true,
+  });
+  await eventually('only the new one is there', async () => {
+    const { instances } = await plane.block('ocr');
+    return instances.length === 1 && instances[0]?.id !== old?.id;
+  });
+  stop();
+
+  expect(fewest).toBe(1);
+  expect(await ask('ocr', 'you')).toMatchObject({ text: 'ho you' });
+});
+
+test('a block that is replaced by what cannot start does not wait for it for ever', async () => {
+  await plane.declare();
+  await plane.api.create(tenant, 'block', block('ocr', { settings: { greeting: 'hi' } }));
+  const [old] = (await running('ocr')).instances;
+
+  await plane.api.create(tenant, 'block', block('ocr', { settings: { failAtStart: true } }), {
+    replace: true,
+  });
+  await eventually('the old one is gone and the block says why', async () => {
+    const { instances, reason } = await plane.block('ocr');
+    return instances.every(({ id }) => id !== old?.id) && /told to fail/.test(reason ?? '');
+  });
 });
 
 test('a block of something this runtime cannot run is warned of, refused in a dry run, waits and says so', async () => {

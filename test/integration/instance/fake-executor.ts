@@ -97,7 +97,14 @@ export function createFakeExecutor(stage: StageShape): FakeExecutor {
     },
     counters: {
       ...{ decodeSteps: 0, decodeBatches: 0, maxBatchSteps: 0, prefillChunks: 0, prefillTokens: 0 },
-      ...{ sharedTokens: 0, kvMoves: 0, kvTokens: 0, outputCopies: 0, computeNs: 0 },
+      ...{
+        sharedTokens: 0,
+        kvMoves: 0,
+        kvTokens: 0,
+        lastBatchSteps: 0,
+        outputCopies: 0,
+        ...{ computeNs: 0, decodeNs: 0 },
+      },
     },
     emptyResidentBytes: 1,
     close: async () => void (await tail),

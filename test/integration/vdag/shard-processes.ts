@@ -21,7 +21,7 @@ import { splitters } from '../../../runtime/model/splitters/index.ts';
 import { AiosError } from '../../../sdk/errors.ts';
 import type { SplitPlan } from '../../../sdk/spec/plan.ts';
 
-interface Shard {
+export interface Shard {
   readonly routed: RoutedInstance;
   readonly process: ChildProcess;
   status: InstanceSelfStatus | undefined;
@@ -105,7 +105,7 @@ export async function startShards(modelFolder: string, count: number): Promise<S
   };
 }
 
-async function startShard(
+export async function startShard(
   plan: SplitPlan,
   folder: string,
   index: number,

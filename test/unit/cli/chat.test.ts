@@ -165,3 +165,46 @@ describe('chat', () => {
     expect(await aios(argv, { input: 'hi\n' })).toEqual({ code: 0, out: 'he\n', err: '' });
   });
 });
+
+describe('chat --timings', () => {
+  const measured = {
+    ...chunk('!', 'stop'),
+    aios: {
+      ...{ timeToFirstTokenMs: 120, totalMs: 900, waitedMs: 40 },
+      tokenMs: { mean: 20.5, p50: 20, p99: 31 },
+      partsMs: { computeMs: 15, waitMs: 3, wireMs: 2, driverMs: 0.5 },
+      hops: [{ instanceId: 'shard-0-a', computeMs: 300, waitMs: 4 }],
+    },
+  };
+
+  it('says where the time went, for people beside the answer and for programs in it', async () => {
+    const server = await start({
+      ...model,
+      'POST /v1/chat/completions': events(measured, '[DONE]'),
+    });
+    const ask = (...flags: string[]) =>
+      aios(['chat', 'm', '--url', server.url, ...flags], { input: 'hi\n' });
+
+    const people = await ask('--timings');
+    expect(people.out).toBe('!\n');
+    expect(people.err).toContain('first token after 120 ms (40 ms of it waiting for a place)');
+    expect(people.err).toContain('a token 21 ms (median 20 ms, 99 % within 31 ms)');
+    expect(people.err).toContain('computing 15 ms, waiting 3.00 ms, on the wire 2.00 ms');
+    expect(people.err).toMatch(/shard-0-a\s+300 ms\s+4\.00 ms/);
+    expect((await ask()).err).toBe('');
+    expect(JSON.parse((await ask('--timings', '--json')).out).timings).toEqual(measured.aios);
+    expect(JSON.parse((await ask('--json')).out)).not.toHaveProperty('timings');
+  });
+
+  it('says so where the server tells no times', async () => {
+    const server = await start({
+      ...model,
+      'POST /v1/chat/completions': events(chunk('!', 'stop'), '[DONE]'),
+    });
+
+    const { code, err } = await aios(['chat', 'm', '--timings', '--url', server.url], {
+      input: 'hi\n',
+    });
+    expect({ code, err }).toEqual({ code: 0, err: '  the server says no times.\n' });
+  });
+});

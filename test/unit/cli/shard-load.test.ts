@@ -7,6 +7,7 @@ const counters: ShardCounters = {
   ...{ steps: 40, tokens: 30, sessionSwitches: 20, queuedSteps: 2, maxQueuedFrames: 4 },
   ...{ framesIn: 50, framesOut: 60, bytesIn: 2048, bytesOut: 4096, payloadCopies: 0 },
   ...{ decodeSteps: 36, decodeBatches: 10, maxBatchSteps: 5, prefillChunks: 4, prefillTokens: 64 },
+  ...{ lastBatchSteps: 3, kvCapacityTokens: 4096, countedAtMs: 0, decodeMs: 1200 },
   ...{ kvTokens: 512, sharedTokens: 0, kvMoves: 2, outputCopies: 0, computeMs: 1500, waitMs: 100 },
 };
 const instance = { id: 'b-1', counters } as unknown as InstanceStatus;
@@ -22,7 +23,7 @@ it('tells of each shard what it holds, what waits, how much it computes at once 
     [
       'b-1',
       '3 of 8',
-      '512',
+      '512 of 4096',
       '2',
       '3.6',
       '5',
@@ -31,7 +32,18 @@ it('tells of each shard what it holds, what waits, how much it computes at once 
       expect.any(String),
       expect.any(String),
     ],
-    ['b-2', '3 of 8', '512', '2', '–', '–', '1.5 s', '–', expect.any(String), expect.any(String)],
+    [
+      'b-2',
+      '3 of 8',
+      '512 of 4096',
+      '2',
+      '–',
+      '–',
+      '1.5 s',
+      '–',
+      expect.any(String),
+      expect.any(String),
+    ],
   ]);
   expect(rows[0]).toHaveLength(titles);
 });

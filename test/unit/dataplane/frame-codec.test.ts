@@ -7,10 +7,10 @@ import {
   encodeFrame,
   encodeInPlace,
   type Frame,
-  frameDtypeBytes,
   frameDtypes,
   frameLimits,
   frameTypes,
+  payloadBytesOf,
 } from '../../../runtime/dataplane/index.ts';
 import { DataPlaneError } from '../../../sdk/errors.ts';
 import { frameMessage } from './reference-codec.ts';
@@ -28,7 +28,7 @@ const tensor = fc
     shape: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }),
   })
   .chain(({ dtype, shape }) => {
-    const bytes = shape.reduce((a, b) => a * b, frameDtypeBytes[dtype]);
+    const bytes = payloadBytesOf(dtype, shape);
     return fc
       .uint8Array({ minLength: bytes, maxLength: bytes })
       .map((payload) => ({ dtype, shape, payload }));

@@ -46,6 +46,11 @@ describe('a key', () => {
     expect(check(authorization)).not.toThrow();
   });
 
+  test('has a name that says nothing of it', () => {
+    expect(check('Bearer k2')()).toBe('key-2');
+    expect(check('Bearer k1')()).toBe('key-1');
+  });
+
   test.each(['k1', 'Basic k1', 'Bearer', 'Bearer k1k2', 'Bearer K1', 'Bearer k1 k2'])(
     'keeps out: %s',
     (authorization) => {

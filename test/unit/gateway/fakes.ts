@@ -74,6 +74,7 @@ export class FakeDriver implements GenerationDriver {
         timeToFirstTokenMs: 1,
         totalMs: 2,
         hops: [{ instanceId: 'shard-0-a', computeMs: 1, waitMs: 0 }],
+        times: { waitedMs: 0 },
         recoveries: [],
       };
     } finally {

@@ -105,6 +105,19 @@ describe('refusals', () => {
     expect(error.headers?.get('retry-after')).toBe('1');
   });
 
+  test('say how many wait and when to come again, where that is known', async () => {
+    const details = { waiting: 64, maxWaiting: 64, openSessions: 8, retryAfterMs: 12_300 };
+    system.driver.failAt = { index: 0, error: new AiosError('BUSY', '64 wait.', { details }) };
+
+    for (const stream of [false, true]) {
+      const error = await failure(
+        client.chat.completions.create({ model: 'parrot', messages, stream }),
+      );
+      expect(error).toMatchObject({ status: 429, error: { details } });
+      expect(error.headers?.get('retry-after')).toBe('13');
+    }
+  });
+
   test('in the middle of a stream are an event, and the stream has no [DONE]', async () => {
     system.driver.failAt = {
       index: 3,

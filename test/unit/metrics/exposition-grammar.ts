@@ -28,7 +28,7 @@ export function parseExposition(text: string): readonly ParsedFamily[] {
   // Only \n ends a line; \r and others may stand in a label.
   for (const line of text.slice(0, -1).split('\n')) {
     const helpLine = new RegExp(`^# HELP (${name}) (.*)$`, 's').exec(line);
-    const typeLine = new RegExp(`^# TYPE (${name}) (counter|gauge)$`).exec(line);
+    const typeLine = new RegExp(`^# TYPE (${name}) (counter|gauge|histogram)$`).exec(line);
     if (helpLine) {
       help = [helpLine[1] ?? '', helpLine[2] ?? ''];
     } else if (typeLine) {
@@ -42,7 +42,9 @@ export function parseExposition(text: string): readonly ParsedFamily[] {
       const match = sampleForm.exec(line);
       if (!match) throw new Error(`no sample: ${line}`);
       const [, own = '', labels = '', value = ''] = match;
-      if (own !== current?.name) throw new Error(`${own} is outside its family`);
+      const ofFamily =
+        current?.type === 'histogram' ? own.replace(/_(bucket|sum|count)$/, '') : own;
+      if (ofFamily !== current?.name) throw new Error(`${own} is outside its family`);
       if (!number.test(value)) throw new Error(`no number: ${value}`);
       const pairs = [...labels.matchAll(labelForm)].map(([, key = '', it = '']) => [
         key,

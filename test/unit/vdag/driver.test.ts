@@ -310,15 +310,16 @@ describe('a prompt', () => {
 });
 
 describe('failures', () => {
-  test('a full shard is asked again, three times in all', async () => {
+  test('a full shard is asked again, until it has room', async () => {
     const busy = new AiosError('BUSY', 'no slot is free.');
     const { driver, first } = await start(['b0'], { refuseOpen: [busy] });
 
     expect(textOf(await collect(driver.generate(ask())))).toBe(row.text);
     expect(first.opens).toHaveLength(2);
 
+    // However often: it waits, as the others do, until there is room.
     first.script.refuseOpen = [busy, busy, busy];
-    await expect(collect(driver.generate(ask()))).rejects.toMatchObject({ code: 'BUSY' });
+    expect(textOf(await collect(driver.generate(ask())))).toBe(row.text);
   });
 
   test('another instance answers when the first is gone', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { InstanceDirectory } from '../../../runtime/control-plane.ts';
 import { AiosError } from '../../../sdk/errors.ts';
-import { type VdagSpec, vdagSpec } from '../../../sdk/spec/vdag.ts';
+import { type GenerationLimits, type VdagSpec, vdagSpec } from '../../../sdk/spec/vdag.ts';
 import { tinyAssistantFile, tinyAssistantFolder } from '../../support/tiny-assistant.ts';
 import type { FakeShard } from './fake-shard.ts';
 
@@ -12,6 +12,8 @@ export class FakeDirectory implements InstanceDirectory {
   readonly reported: string[] = [];
   picked = 0;
   outstanding = 0;
+  /** Sessions that a block has room for, where that is known. */
+  readonly slotsOf = new Map<string, number>();
 
   add(...shards: FakeShard[]): this {
     for (const shard of shards) {
@@ -35,6 +37,10 @@ export class FakeDirectory implements InstanceDirectory {
     };
   }
 
+  slots(_tenant: string, blockId: string) {
+    return this.slotsOf.get(blockId);
+  }
+
   report(instanceId: string) {
     this.reported.push(instanceId);
   }
@@ -54,7 +60,11 @@ export const tokenizerArtifacts = {
 };
 
 /** A vDAG over the tiny assistant's tokenizer, one node a block. */
-export function modelVdag(blockIds: readonly string[], contextTokens = 64): VdagSpec {
+export function modelVdag(
+  blockIds: readonly string[],
+  contextTokens = 64,
+  limits?: Partial<GenerationLimits>,
+): VdagSpec {
   return vdagSpec.parse({
     uri: 'tiny:1-stable',
     name: 'tiny',
@@ -75,6 +85,7 @@ export function modelVdag(blockIds: readonly string[], contextTokens = 64): Vdag
       hiddenSize: 192,
       endTokenIds: [3],
       stages: blockIds.map((blockId) => `on-${blockId}`),
+      ...(limits ? { limits } : {}),
     },
   });
 }

@@ -1,0 +1,72 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { type SplitModelOptions, splitModel } from '../runtime/model/index.ts';
+import { runSplitWorker } from '../runtime/split-task/index.ts';
+import { AiosError } from '../sdk/errors.ts';
+import type { SplitPlan } from '../sdk/spec/plan.ts';
+import type { SplitLayerContext } from '../sdk/split-context.ts';
+import { type Bundle, bundle } from './bundle.ts';
+import type { Context } from './context.ts';
+import { describe } from './describe.ts';
+
+/** @throws {AiosError} NOT_FOUND, BUNDLE_FAILED - it cannot be bundled, or is no splitter */
+export async function bundleSplitter(context: Context, file: string): Promise<Bundle> {
+  const path = context.path(file);
+  context.progress.update(`bundling ${file}`);
+  const bundled = await bundle(path, 'block');
+  const { type } = await describe(path, bundled);
+  context.progress.done();
+  if (type === 'splitter') return bundled;
+  throw new AiosError(
+    'BUNDLE_FAILED',
+    `the default export of '${file}' is a ${type ?? 'plain object'}; expected what defineSplitter() gives.`,
+    { problems: [{ path, message: 'export default defineSplitter(…)' }] },
+  );
+}
+
+/** The control plane's registry while one answers; without one, nothing is known. */
+function layersOf({ client }: Context): SplitLayerContext {
+  async function ask<T>(call: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await call();
+    } catch (thrown) {
+      const { code } = AiosError.from(thrown);
+      if (code === 'NOT_FOUND' || code === 'CONNECTION_FAILED') return undefined;
+      throw thrown;
+    }
+  }
+  return {
+    find: (hash) => ask(() => client.layer(hash)),
+    register: async (layer) => void (await ask(() => client.registerLayer(layer))),
+  };
+}
+
+/**
+ * Splits here, or, with an author's splitter, in a process of its own whose log goes to standard error.
+ *
+ * @param splitter - an author's file; undefined: the built-in ones
+ * @throws {AiosError} as `splitModel`; BUNDLE_FAILED, SPLITTER_FAILED with the author's line, SPLIT_PLAN_INVALID
+ */
+export async function splitWith(
+  context: Context,
+  splitter: string | undefined,
+  options: SplitModelOptions,
+): Promise<SplitPlan> {
+  if (splitter === undefined) return splitModel(options);
+  const { splitters: _builtin, plan, signal: _signal, onProgress, ...split } = options;
+  const { code } = await bundleSplitter(context, splitter);
+  const folder = await mkdtemp(join(tmpdir(), 'aios-splitter-'));
+  try {
+    const splitterFile = join(folder, `${basename(splitter)}.mjs`);
+    await writeFile(splitterFile, code);
+    return await runSplitWorker({
+      ...{ plan, signal: context.signal, layers: layersOf(context) },
+      order: { split, splitterFile, task: { id: 'local', attempt: 1 } },
+      onProgress: (progress) => onProgress?.(progress),
+      onLog: (line) => context.note(context.style.dim(line)),
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

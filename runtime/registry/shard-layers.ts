@@ -1,0 +1,47 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BlockSpec } from '../../sdk/spec/block.ts';
+import type { ComponentSpec } from '../../sdk/spec/component.ts';
+
+/** A component that is a part of a model. */
+export interface ShardLayer {
+  /** Its stage's hash, as the splitter computed it. */
+  readonly hash: string;
+  /** Everything that decides its answers. Where it stands in which row does not. */
+  readonly identity: Readonly<Record<string, unknown>>;
+  /** Sessions at once; a part of an ONNX graph has none. */
+  readonly maxSessions: number;
+}
+
+/** @returns what the component is a part of a model by, or undefined when it is none */
+export function shardLayerOf({ stage, graph }: ComponentSpec): ShardLayer | undefined {
+  if (stage) {
+    const { index: _i, count: _c, files: _f, graph: _g, maxSessions, ...identity } = stage;
+    return { hash: stage.stageHash, identity, maxSessions };
+  }
+  if (!graph) return undefined;
+  const { index: _i, count: _c, files: _f, graph: _g, ...identity } = graph;
+  return { hash: graph.stageHash, identity, maxSessions: 0 };
+}
+
+/** Whether a block that runs `layer` gives at least what the planned one would. */
+export function canStandIn(
+  block: BlockSpec,
+  layer: ShardLayer,
+  planned: BlockSpec,
+  wanted: ShardLayer,
+): boolean {
+  const { minInstances, maxInstances, threads = 1, ...rest } = block;
+  const { minInstances: least, maxInstances: most, threads: wantedThreads = 1, ...asked } = planned;
+  const named = { id: '', componentUri: '', resources: undefined };
+  return (
+    layer.maxSessions >= wanted.maxSessions &&
+    minInstances >= least &&
+    maxInstances >= most &&
+    threads >= wantedThreads &&
+    isDeepStrictEqual(layer.identity, wanted.identity) &&
+    isDeepStrictEqual(plain({ ...rest, ...named }), plain({ ...asked, ...named }))
+  );
+}
+
+/** As it would be stored: JSON knows no `undefined`. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));

@@ -1,0 +1,29 @@
+import type { ModelFolder } from '../../sdk/client/split-task.ts';
+import { createModelFolders } from './model-folders.ts';
+import { createPerform, type PerformParts } from './perform.ts';
+import { openSplitTasks, type SplitTasks, type SplitTasksOptions } from './tasks.ts';
+
+/** Split tasks with what they may be about. */
+export interface SplitService extends SplitTasks {
+  models(): Promise<readonly ModelFolder[]>;
+}
+
+/** @param parts - `modelFolders`: absolute paths of folders that hold models */
+export async function openSplitService(
+  parts: Omit<PerformParts, 'models'> &
+    Pick<SplitTasksOptions, 'store' | 'log'> & { readonly modelFolders: readonly string[] },
+): Promise<SplitService> {
+  const models = createModelFolders(parts.modelFolders);
+  const { perform, forget, keepOnly } = createPerform({ ...parts, models });
+  const tasks = await openSplitTasks({
+    store: parts.store,
+    ...(parts.log ? { log: parts.log } : {}),
+    ...{ perform, forget, keepOnly },
+    async check(tenant, request) {
+      await models.resolve(request.model);
+      if (request.splitter !== undefined) await parts.artifacts.path(request.splitter);
+      parts.nodes(tenant, request.fit);
+    },
+  });
+  return { ...tasks, models: () => models.list() };
+}

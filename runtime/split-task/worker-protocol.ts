@@ -1,0 +1,52 @@
+import type { SerializedError } from '../../sdk/errors.ts';
+import type { SplitPlan } from '../../sdk/spec/plan.ts';
+import type { SplitModelOptions, SplitProgress } from '../model/index.ts';
+
+/** Options of a split that cross to another process: everything but functions. */
+export type SplitOrder = Omit<
+  SplitModelOptions,
+  'splitters' | 'plan' | 'signal' | 'onProgress' | 'task' | 'layers'
+>;
+
+/** What the process that splits is told first. */
+export interface WorkerOrder {
+  readonly split: SplitOrder;
+  /** Absolute path of an author's bundle whose default export is a splitter. Absent: the built-in ones. */
+  readonly splitterFile?: string;
+  readonly task: { readonly id: string; readonly attempt: number };
+}
+
+/** What the process asks its parent, which has policies and the registry. */
+export const workerCalls = ['plan', 'findLayer', 'registerLayer'] as const;
+export type WorkerCall = (typeof workerCalls)[number];
+
+export type ToWorker =
+  | { readonly type: 'start'; readonly order: WorkerOrder }
+  | { readonly type: 'answer'; readonly call: number; readonly value?: unknown }
+  | { readonly type: 'refusal'; readonly call: number; readonly error: SerializedError }
+  | { readonly type: 'cancel' };
+
+export type FromWorker =
+  | { readonly type: 'progress'; readonly progress: SplitProgress }
+  | { readonly type: 'log'; readonly line: string }
+  /** Where it writes until it is done: removed by the parent if the process cannot. */
+  | { readonly type: 'staging'; readonly path: string }
+  | {
+      readonly type: 'call';
+      readonly call: number;
+      readonly method: WorkerCall;
+      readonly argument: unknown;
+    }
+  | { readonly type: 'done'; readonly plan: SplitPlan }
+  | { readonly type: 'failed'; readonly error: SerializedError };
+
+export const workerLimits = {
+  /** Of a line of log; the rest is cut off. */
+  lineCharacters: 2000,
+  /** Between two reports of progress of one stage. */
+  progressMs: 100,
+  /** How long a cancelled process may tidy up before it is killed. */
+  graceMs: 5000,
+  /** Of the JavaScript heap; what ONNX Runtime and buffers take is outside of it. */
+  heapMebibytes: 1024,
+} as const;

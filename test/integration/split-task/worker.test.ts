@@ -1,0 +1,344 @@
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { splitModel, splitters } from '../../../runtime/model/index.ts';
+import { type RunWorkerOptions, runSplitWorker } from '../../../runtime/split-task/index.ts';
+import { AiosError } from '../../../sdk/errors.ts';
+import { repository, tinyAssistant } from '../../support/system.ts';
+import { bundle } from '../control/plane.ts';
+
+let folder: string;
+let lines: string[];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'aios-worker-'));
+  await mkdir(join(folder, 'model'));
+  lines = [];
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const parity = join(repository, 'examples/custom-splitter/parity');
+const noPlan = async () => ({ firstLayers: [0] });
+
+/** Splits with an author's source. */
+async function splitWith(source: string, more: Partial<RunWorkerOptions> = {}, model?: string) {
+  const splitterFile = join(folder, 'own.mjs');
+  await writeFile(splitterFile, await bundle(source));
+  return runSplitWorker({
+    order: {
+      split: {
+        modelFolder: model ?? join(folder, 'model'),
+        outFolder: join(folder, 'out'),
+        hashCachePath: join(folder, 'hashes.json'),
+      },
+      splitterFile,
+      task: { id: 'task-1', attempt: 2 },
+    },
+    plan: noPlan,
+    layers: { find: async () => undefined, register: async () => undefined },
+    onProgress: () => undefined,
+    onLog: (line) => lines.push(line),
+    signal: new AbortController().signal,
+    ...more,
+  });
+}
+
+/** A splitter whose stages do as they are told. */
+const author = (stages: { begin?: string; main?: string; finish?: string }) => `
+  import { writeFileSync } from 'node:fs';
+  import { join } from 'node:path';
+  import { defineSplitter } from 'aios-sdk';
+  export default defineSplitter({
+    name: 'own', description: 'anything.', accepts: async () => true,
+    async begin(context) { ${stages.begin ?? ''} },
+    async main(context, begun) {
+      writeFileSync(join(context.outFolder, 'half'), 'written');
+      ${stages.main ?? ''}
+    },
+    async finish(context, done) { ${stages.finish ?? ''} },
+  });`;
+
+/** What a split left beside the model and the author's bundle. */
+const left = async () =>
+  (await readdir(folder)).filter((name) => !['model', 'own.mjs', 'hashes.json'].includes(name));
+
+const faultOf = (split: Promise<unknown>): Promise<AiosError> =>
+  split.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error) => AiosError.from(error),
+  );
+
+describe('a splitter of one’s own', () => {
+  test('splits the model of the example, and says who it is', async () => {
+    const source = await readFile(
+      join(repository, 'examples/custom-splitter/mlp-splitter.ts'),
+      'utf8',
+    );
+    const progress: number[] = [];
+
+    const plan = await splitWith(
+      source,
+      {
+        plan: async ({ layers }) => ({ firstLayers: layers.map((_, index) => index) }),
+        onProgress: ({ fraction }) => progress.push(fraction),
+      },
+      parity,
+    );
+
+    expect(plan).toMatchObject({ model: 'parity', architecture: 'MLP', splitter: 'mlp' });
+    expect(plan.shards.map(({ firstLayer, lastLayer }) => [firstLayer, lastLayer])).toEqual([
+      ...[
+        [0, 0],
+        [1, 1],
+        [2, 2],
+      ],
+    ]);
+    expect(JSON.parse(await readFile(join(folder, 'out/plan.json'), 'utf8'))).toEqual(plan);
+    expect(lines).toEqual(['3 layers, 3 shards']);
+    expect(progress.at(-1)).toBe(1);
+    expect(await left()).toEqual(['out']);
+  });
+
+  test('may cut by a table of layers and leave the rest to a built-in one', async () => {
+    const table = `
+      import { defineSplitter } from 'aios-sdk';
+      const decoder = (context) => context.tools.splitter('decoder');
+      export default defineSplitter({
+        name: 'table', description: 'decoders, by a table.', accepts: async () => true,
+        begin: (context) => decoder(context).begin({ ...context, plan: async () => [0, 1, 6] }),
+        main: (context, begun) => decoder(context).main(context, begun),
+        finish: (context, done) => decoder(context).finish(context, done),
+      });`;
+
+    const own = await splitWith(table, {}, tinyAssistant);
+    const builtIn = await splitModel({
+      modelFolder: tinyAssistant,
+      outFolder: join(folder, 'built-in'),
+      splitters,
+      plan: async () => ({ firstLayers: [0, 1, 6] }),
+      hashCachePath: join(folder, 'hashes.json'),
+    });
+
+    expect(own).toEqual({ ...builtIn, splitter: 'table' });
+  });
+
+  test('knows its task, its model, and which layers run', async () => {
+    const hash = `sha256:${'a'.repeat(64)}`;
+    const asked: unknown[] = [];
+    await writeFile(join(folder, 'model/table.json'), '{"cuts": [1]}');
+    const begin = `
+      const { task, model, layers } = context;
+      task.log(JSON.stringify([task.id, task.attempt, model.name, await model.files(), await model.readJson('table.json')]));
+      task.log(JSON.stringify(await layers.find('${hash}')));
+      await layers.register({ hash: '${hash}', model: 'own' });
+      await model.readJson('../own.mjs');`;
+
+    const fault = await faultOf(
+      splitWith(author({ begin }), {
+        layers: {
+          find: async (wanted) => ({
+            ...{ hash: wanted, kind: 'stage', fileBytes: 1, components: [], blocks: [], vdags: [] },
+          }),
+          register: async (layer) => void asked.push(layer),
+        },
+      }),
+    );
+
+    expect(fault.code).toBe('CHECKPOINT_INVALID');
+    expect(JSON.parse(lines[0] ?? '')).toEqual([
+      ...['task-1', 2, 'model', [{ name: 'table.json', sizeBytes: 13 }], { cuts: [1] }],
+    ]);
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ hash, kind: 'stage' });
+    expect(asked).toEqual([{ hash, model: 'own' }]);
+  });
+
+  test('hears what the planner says', async () => {
+    const fault = await faultOf(
+      splitWith(
+        await readFile(join(repository, 'examples/custom-splitter/mlp-splitter.ts'), 'utf8'),
+        {
+          plan: async () => ({ infeasible: 'told so' }),
+        },
+        parity,
+      ),
+    );
+
+    expect(fault).toMatchObject({
+      code: 'SPLIT_INFEASIBLE',
+      message: expect.stringContaining('told so'),
+    });
+    expect(await left()).toEqual([]);
+  });
+});
+
+describe('nothing is left, and the fault is named, when it', () => {
+  test.each([
+    [
+      'throws in begin',
+      { begin: 'throw new Error("no luck")' },
+      'SPLITTER_FAILED',
+      'begin(): no luck',
+    ],
+    [
+      'throws in main',
+      { main: 'throw new Error("no luck")' },
+      'SPLITTER_FAILED',
+      'main(): no luck',
+    ],
+    ['throws what is no error', { main: 'throw 7' }, 'SPLITTER_FAILED', 'main(): 7'],
+    ['ends its process', { main: 'process.exit(3)' }, 'SPLITTER_FAILED', 'with code 3'],
+    [
+      'kills its process',
+      { main: 'process.kill(process.pid, "SIGKILL")' },
+      'SPLITTER_FAILED',
+      'SIGKILL',
+    ],
+    ['never answers', { main: 'await new Promise(() => {})' }, 'SPLITTER_FAILED', 'ended'],
+    ['gives no plan', { finish: '' }, 'SPLIT_PLAN_INVALID', 'gave no plan'],
+    ['gives nonsense', { finish: 'return { version: 1, shards: 7 }' }, 'SPLIT_PLAN_INVALID', '$'],
+  ] as const)('%s', async (_, given, code, words) => {
+    const stages: { begin?: string; main?: string; finish?: string } = given;
+    // An event loop with nothing to wait for ends the process: the channel to the parent is let go.
+    const main = _ === 'never answers' ? `process.channel.unref(); ${stages.main}` : stages.main;
+    const fault = await faultOf(splitWith(author({ ...stages, ...(main ? { main } : {}) })));
+
+    expect(fault.code).toBe(code);
+    expect(fault.message).toContain(words);
+    expect(await left()).toEqual([]);
+  });
+
+  test('takes memory without end', async () => {
+    const main = 'const all = []; for (;;) all.push(new Array(100_000).fill(all.length));';
+    const fault = await faultOf(splitWith(author({ main }), { heapMebibytes: 64 }));
+
+    expect(fault).toMatchObject({ code: 'SPLITTER_FAILED' });
+    expect(fault.message).toContain('for want of memory: its heap may take 64 MiB');
+    expect(await left()).toEqual([]);
+  });
+
+  test('is cancelled, also while it hears nothing', async () => {
+    const main =
+      'context.task.log("busy"); await new Promise((r) => setTimeout(r, 200)); for (;;) {}';
+    const controller = new AbortController();
+
+    const fault = await faultOf(
+      splitWith(author({ main }), { signal: controller.signal, onLog: () => controller.abort() }),
+    );
+
+    expect(fault.code).toBe('CANCELLED');
+    expect(await left()).toEqual([]);
+  });
+
+  test('is asked by one that is cancelled already', async () => {
+    const main = 'context.signal.throwIfAborted(); await new Promise(() => {});';
+
+    const fault = await faultOf(splitWith(author({ main }), { signal: AbortSignal.abort() }));
+
+    expect(fault.code).toBe('CANCELLED');
+    expect(await left()).toEqual([]);
+  });
+
+  test.each([
+    ['exports something else', 'export default { name: "x" };', 'defineSplitter'],
+    ['exports nothing', 'export const a = 1;', 'the file exports a'],
+    ['throws at import', 'throw new Error("at import");', 'at import'],
+  ])('%s', async (_, source, words) => {
+    const fault = await faultOf(splitWith(source));
+
+    expect(fault.code).toBe('BUNDLE_FAILED');
+    expect(fault.message).toContain(words);
+    expect(await left()).toEqual([]);
+  });
+
+  test('does not take the model', async () => {
+    const source = author({}).replace('accepts: async () => true', 'accepts: async () => false');
+
+    const fault = await faultOf(splitWith(source));
+
+    expect(fault).toMatchObject({
+      code: 'ARCHITECTURE_UNSUPPORTED',
+      message: expect.stringContaining("splitter 'own' does not take"),
+    });
+  });
+
+  test('plans files that it did not write, or that lie elsewhere', async () => {
+    const planned = (name: string) => `
+      const outline = { name: 'm', architecture: 'x', contextTokens: 1, layers: [{ residentBytes: 0, kvBytes: 0 }],
+        embeddingBytes: 0, headBytes: 0, overheadBytes: 1 };
+      const files = [{ name: ${JSON.stringify(name)}, hash: 'sha256:' + 'a'.repeat(64), sizeBytes: 7 }];
+      return context.tools.createGraphPlan({ outline, shards: [{ firstLayer: 0, lastLayer: 0, fileBytes: 0,
+        residentBytes: 0, graph: { stageHash: 'h', inputs: [], outputs: [], passes: [], graph: 'stage.onnx', files } }] });`;
+
+    for (const name of ['none.onnx', '../half', '/etc/hostname', '..']) {
+      const fault = await faultOf(splitWith(author({ finish: planned(name) })));
+      expect([name, fault.code]).toEqual([
+        name,
+        expect.stringMatching(/^(SPLIT_PLAN_INVALID|SPLITTER_FAILED)$/),
+      ]);
+      expect(await left()).toEqual([]);
+    }
+  });
+});
+
+describe('a checkpoint made to take memory is refused within a small heap', () => {
+  const prefix = (length: number): Buffer => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(BigInt(length));
+    return bytes;
+  };
+  const whole = (header: string) => Buffer.concat([prefix(header.length), Buffer.from(header)]);
+
+  test.each<[string, string, () => Buffer]>([
+    [
+      'names',
+      'model.safetensors',
+      () => whole(`{${Array.from({ length: 3_000_000 }, (_, n) => `"${n}":0`).join()}}`),
+    ],
+    ['sizes', 'model.safetensors', () => whole(`{"a":{"shape":[${'1,'.repeat(10_000_000)}1]}}`)],
+    ['nesting', 'model.safetensors', () => whole('['.repeat(20_000_000))],
+    ['a length that the file has not', 'model.safetensors', () => prefix(90_000_000)],
+    [
+      'layers',
+      'config.json',
+      () => Buffer.from('{"architectures":["LlamaForCausalLM"],"num_hidden_layers":1e15}'),
+    ],
+    [
+      'a config of megabytes',
+      'config.json',
+      () => Buffer.from(`{"a":"${'x'.repeat(70_000_000)}"}`),
+    ],
+  ])('by %s', async (_, name, bytes) => {
+    await cp(tinyAssistant, join(folder, 'model'), { recursive: true });
+    await writeFile(join(folder, 'model', name), bytes());
+
+    const fault = await faultOf(
+      runSplitWorker({
+        order: {
+          split: { modelFolder: join(folder, 'model'), outFolder: join(folder, 'out') },
+          task: { id: 'task-1', attempt: 1 },
+        },
+        plan: noPlan,
+        layers: { find: async () => undefined, register: async () => undefined },
+        onProgress: () => undefined,
+        onLog: (line) => lines.push(line),
+        signal: new AbortController().signal,
+        heapMebibytes: 256,
+      }),
+    );
+
+    expect([fault.code, fault.message.length < 40_000]).toEqual(['CHECKPOINT_INVALID', true]);
+    expect(await left()).toEqual([]);
+  });
+});
+
+test('a line without an end is cut off', async () => {
+  const begin = 'process.stdout.write("x".repeat(5_000_000)); throw new Error("so")';
+
+  await faultOf(splitWith(author({ begin })));
+
+  expect(lines.map(({ length }) => length)).toEqual([2000]);
+  expect(existsSync(join(folder, 'out'))).toBe(false);
+});
