@@ -82,8 +82,8 @@ export interface Splitter {
   /** What the shards will take, in order, before anything is written. */
   shards?(begun: unknown): readonly ShardAmounts[];
   /**
-   * A name for all that `main` will write. Where it has one, what a killed or cancelled `main` left in `outFolder` is there again
-   * when a split of the same name starts. Absent or undefined: every split begins from nothing.
+   * A name for all that `main` will write. Where it has one, what a killed or cancelled `main` left in `outFolder` is
+   * there again when a split of the same name starts. Absent or undefined: every split begins from nothing.
    */
   resumeKey?(context: SplitContext, begun: unknown): string | undefined;
   /** Writes the stages into `outFolder`. */

@@ -1,7 +1,8 @@
 import type { ModelFolder } from '../../sdk/client/split-task.ts';
 import { createModelFolders } from './model-folders.ts';
 import { createPerform, type PerformParts } from './perform.ts';
-import { openSplitTasks, type SplitTasks, type SplitTasksOptions } from './tasks.ts';
+import type { SplitTasks, SplitTasksOptions } from './task-contract.ts';
+import { openSplitTasks } from './tasks.ts';
 
 /** Split tasks with what they may be about. */
 export interface SplitService extends SplitTasks {

@@ -1,13 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Attempt, Perform } from '../../../runtime/split-task/perform.ts';
+import type { SplitTasks, SplitTasksOptions } from '../../../runtime/split-task/task-contract.ts';
 import { keptLimits, keptLines } from '../../../runtime/split-task/task-store.ts';
-import {
-  openSplitTasks,
-  type SplitTasks,
-  type SplitTasksOptions,
-  taskLimits,
-} from '../../../runtime/split-task/tasks.ts';
+import { openSplitTasks, taskLimits } from '../../../runtime/split-task/tasks.ts';
 import { createMemoryStore, type Store } from '../../../runtime/store/index.ts';
 import { isSplitTaskOver, type SplitTask } from '../../../sdk/client/split-task.ts';
 import { AiosError, SplitError } from '../../../sdk/errors.ts';
