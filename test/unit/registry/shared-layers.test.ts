@@ -126,6 +126,14 @@ describe('a plan over layers that run', () => {
     ['needs room for more sessions', { stage: { maxSessions: 5 } }],
     ['is of another context', { stage: { contextTokens: 64 } }],
     ['is of other heads', { stage: { headSize: 16 } }],
+    [
+      'says it has the same hash, over other bytes',
+      {
+        stage: {
+          files: [{ name: 'stage.onnx', hash: `sha256:${'b'.repeat(64)}`, sizeBytes: 7 }],
+        },
+      },
+    ],
     ['wants more instances', { block: { minInstances: 2, maxInstances: 2 } }],
     ['wants more threads', { block: { threads: 2 } }],
     ['wants other settings', { block: { settings: { a: 1 } } }],
