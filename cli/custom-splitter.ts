@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type SplitModelOptions, splitModel } from '../runtime/model/index.ts';
+import { type SplitModelOptions, writeSplit } from '../runtime/model/index.ts';
 import { runSplitWorker } from '../runtime/split-task/index.ts';
 import { AiosError } from '../sdk/errors.ts';
-import type { SplitPlan } from '../sdk/spec/plan.ts';
+import type { WrittenPlan } from '../sdk/spec/plan.ts';
 import type { SplitLayerContext } from '../sdk/split-context.ts';
 import { type Bundle, bundle } from './bundle.ts';
 import type { Context } from './context.ts';
@@ -46,14 +46,15 @@ function layersOf({ client }: Context): SplitLayerContext {
  * Splits here, or, with an author's splitter, in a process of its own whose log goes to standard error.
  *
  * @param splitter - an author's file; undefined: the built-in ones
+ * @returns without a splitter of the author's, hashes of large files may be left open
  * @throws {AiosError} as `splitModel`; BUNDLE_FAILED, SPLITTER_FAILED with the author's line, SPLIT_PLAN_INVALID
  */
 export async function splitWith(
   context: Context,
   splitter: string | undefined,
   options: SplitModelOptions,
-): Promise<SplitPlan> {
-  if (splitter === undefined) return splitModel(options);
+): Promise<WrittenPlan> {
+  if (splitter === undefined) return writeSplit(options);
   const { splitters: _builtin, plan, signal: _signal, onProgress, ...split } = options;
   const { code } = await bundleSplitter(context, splitter);
   const folder = await mkdtemp(join(tmpdir(), 'aios-splitter-'));

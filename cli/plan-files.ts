@@ -2,10 +2,29 @@ import { constants, createReadStream } from 'node:fs';
 import { copyFile, link, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AiosError, type Problem } from '../sdk/errors.ts';
-import type { SplitPlan } from '../sdk/spec/plan.ts';
+import type { SplitPlan, WrittenPlan } from '../sdk/spec/plan.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
 import { renderBar } from './progress.ts';
+
+/** Hashes what the split left open. @throws {SplitError} SPLIT_PLAN_INVALID, CANCELLED */
+export async function completeHere(
+  context: Context,
+  folder: string,
+  plan: WrittenPlan,
+): Promise<SplitPlan> {
+  if (!plan.pending) return plan;
+  const { completePlan } = await import('../runtime/model/index.ts');
+  const { progress, signal } = context;
+  try {
+    return await completePlan(folder, plan, {
+      signal,
+      onProgress: (fraction, message) => progress.update(`${renderBar(fraction)}  ${message}`),
+    });
+  } finally {
+    progress.done();
+  }
+}
 
 /** A file the plan's documents name by hash, and where it lies. */
 interface PlanFile {

@@ -1,9 +1,9 @@
-import type { SplitPlan } from '../sdk/spec/plan.ts';
+import type { WrittenPlan } from '../sdk/spec/plan.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
 
 /** One line a cut of an ONNX graph: what crosses it, and whether it moves the last bits. */
-export function renderCuts(plan: SplitPlan): string[] {
+export function renderCuts(plan: WrittenPlan): string[] {
   return plan.shards.flatMap(({ index, cut }) =>
     cut
       ? [
@@ -14,7 +14,7 @@ export function renderCuts(plan: SplitPlan): string[] {
 }
 
 /** One row a shard: its layers, what it takes on disk and in memory. */
-export function renderShards(plan: SplitPlan, { table }: Pick<Context, 'table'>): string {
+export function renderShards(plan: WrittenPlan, { table }: Pick<Context, 'table'>): string {
   const rows = plan.shards.map((shard, index) => [
     String(shard.index),
     `${shard.firstLayer}–${shard.lastLayer}`,
@@ -23,7 +23,7 @@ export function renderShards(plan: SplitPlan, { table }: Pick<Context, 'table'>)
     formatBytes(shard.residentBytes),
     formatBytes(shard.kvBytes),
     formatBytes(plan.blocks[index]?.resources?.memoryBytes ?? 0),
-    plan.blocks[index]?.id ?? '',
+    (plan.pending ? undefined : plan.blocks[index]?.id) ?? '–',
   ]);
   return table(
     ['>shard', 'layers', 'also', '>file', '>resident', '>kv cache', '>promised', 'block'],

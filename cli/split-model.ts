@@ -13,7 +13,7 @@ import { AiosError } from '../sdk/errors.ts';
 import { hooks } from '../sdk/hooks.ts';
 import { defaultTenant, type PolicyUri, policyUri } from '../sdk/ids.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
-import type { SplitPlan, WeightDtype } from '../sdk/spec/plan.ts';
+import type { WeightDtype, WrittenPlan } from '../sdk/spec/plan.ts';
 import type { Context } from './context.ts';
 import { splitWith } from './custom-splitter.ts';
 import { renderBar } from './progress.ts';
@@ -86,7 +86,7 @@ async function assertModel(context: Context, model: string): Promise<void> {
 export async function splitForNodes(
   context: Context,
   args: SplitArguments & { readonly out: string },
-): Promise<SplitPlan> {
+): Promise<WrittenPlan> {
   return withPlanner(context, args, (options) =>
     splitWith(context, args.splitter, { ...options, outFolder: context.path(args.out) }),
   );

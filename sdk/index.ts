@@ -118,7 +118,7 @@ export {
   resolveResources,
 } from './spec/index.ts';
 export type { NetworkSpec } from './spec/network.ts';
-export type { SplitPlan } from './spec/plan.ts';
+export type { OpenPlan, SplitPlan, WrittenPlan } from './spec/plan.ts';
 export type { PolicySpec } from './spec/policy.ts';
 export type { VdagSpec } from './spec/vdag.ts';
 export type {

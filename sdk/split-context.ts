@@ -5,7 +5,7 @@ import type { Json } from './packet.ts';
 import type { ArtifactFile } from './spec/common.ts';
 import type { SplitPlan } from './spec/plan.ts';
 import type { GraphPlanParts, StagePlanParts } from './split-parts.ts';
-import type { ModelOutline, Splitter } from './splitter.ts';
+import type { ModelOutline, SplitContext, Splitter } from './splitter.ts';
 
 /** The task that a split is. */
 export interface SplitTaskContext {
@@ -48,10 +48,18 @@ export interface SplitLayerContext {
   }): Promise<void>;
 }
 
+/** Leaves no hash open. */
+export interface CompleteSplitter extends Splitter {
+  finish(context: SplitContext, done: unknown): Promise<SplitPlan>;
+}
+
 /** What built-in splitters are made of. */
 export interface SplitTools {
-  /** A built-in splitter, whose stages may be called with a context of one's own. @throws {AiosError} NOT_FOUND */
-  splitter(name: 'decoder' | 'onnx'): Splitter;
+  /**
+   * A built-in splitter, whose stages may be called with a context of one's own. Its plan is complete.
+   * @throws {AiosError} NOT_FOUND
+   */
+  splitter(name: 'decoder' | 'onnx'): CompleteSplitter;
   /** An ONNX model file's bytes. */
   encodeGraph(graph: OnnxShardGraph): Uint8Array;
   /** The name, hash and size of a written file. @param path - absolute */

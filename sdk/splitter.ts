@@ -1,7 +1,7 @@
 import { AiosError } from './errors.ts';
 import type { LayerAmounts } from './hooks.ts';
 import type { ContentHash } from './ids.ts';
-import type { ShardPlan, SplitPlan, WeightDtype } from './spec/plan.ts';
+import type { ShardPlan, WeightDtype, WrittenPlan } from './spec/plan.ts';
 import type {
   SplitLayerContext,
   SplitModelContext,
@@ -57,7 +57,11 @@ export interface SplitContext {
    */
   readonly plan: (outline: ModelOutline) => Promise<readonly number[]>;
   /** Hashes a file's content once: the answer is kept by path, size, time and inode. */
-  readonly hashFile: (path: string, onBytes?: (bytes: number) => void) => Promise<ContentHash>;
+  readonly hashFile: (
+    path: string,
+    /** Bytes since the last call; `known`: they need not be read. */
+    onBytes?: (bytes: number, known: boolean) => void,
+  ) => Promise<ContentHash>;
   readonly signal: AbortSignal;
   /** Fraction done, 0 to 1, of the current stage. */
   readonly progress: (fraction: number, message: string) => void;
@@ -88,8 +92,11 @@ export interface Splitter {
   resumeKey?(context: SplitContext, begun: unknown): string | undefined;
   /** Writes the stages into `outFolder`. */
   main(context: SplitContext, begun: unknown): Promise<unknown>;
-  /** Computes identities and gives the plan; the caller writes `plan.json` last. */
-  finish(context: SplitContext, done: unknown): Promise<SplitPlan>;
+  /**
+   * Computes identities and gives the plan; the caller writes `plan.json` last. A built-in splitter leaves the hashes of
+   * linked files open.
+   */
+  finish(context: SplitContext, done: unknown): Promise<WrittenPlan>;
 }
 
 export interface SplitterDefinition<Begun, Done>
@@ -98,7 +105,7 @@ export interface SplitterDefinition<Begun, Done>
   shards?(begun: Begun): readonly ShardAmounts[];
   resumeKey?(context: SplitContext, begun: Begun): string | undefined;
   main(context: SplitContext, begun: Begun): Promise<Done>;
-  finish(context: SplitContext, done: Done): Promise<SplitPlan>;
+  finish(context: SplitContext, done: Done): Promise<WrittenPlan>;
 }
 
 /** @throws {AiosError} SPEC_INVALID - a stage is missing */

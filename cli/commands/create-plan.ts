@@ -66,13 +66,18 @@ export const createPlan = defineCommand({
       .option('timeout', { type: 'string', default: '2m', describe: 'How long to wait' }),
   async run(args, context) {
     const timeoutMs = parseDurationMs(args.timeout);
-    const [{ readPlan }, { uploadPlanFiles }, { withActivationDtype }] = await Promise.all([
+    const [
+      { readPlan, readWrittenPlan },
+      { completeHere, uploadPlanFiles },
+      { withActivationDtype },
+    ] = await Promise.all([
       import('../../sdk/spec/index.ts'),
       import('../plan-files.ts'),
       import('../activation-dtype.ts'),
     ]);
     const folder = context.path(args.dir);
-    const written = readPlan(await readDocument(context, await planFile(folder, args.dir)));
+    const document = await readDocument(context, await planFile(folder, args.dir));
+    const written = readPlan(await completeHere(context, folder, readWrittenPlan(document)));
     const dtype = args.activationDtype;
     const typed = dtype === undefined ? written : withActivationDtype(written, dtype);
     const plan = args.instances === undefined ? typed : withInstances(typed, args.instances);

@@ -1,10 +1,14 @@
 import { relative } from 'node:path';
 import { AiosError } from '../../sdk/errors.ts';
-import { weightDtype } from '../../sdk/spec/plan.ts';
+import { type PendingHashes, weightDtype } from '../../sdk/spec/plan.ts';
+import { formatBytes } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
 import { numeric } from '../numbers.ts';
 import { renderCuts, renderShards } from '../shards.ts';
 import { describeFit, type Planned, renderFit } from '../split-fit.ts';
+
+const bytesOf = ({ files }: PendingHashes) =>
+  files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 export const split = defineCommand({
   usage: 'split <model>',
@@ -111,8 +115,10 @@ export const split = defineCommand({
     const plan = await splitForNodes(context, { ...args, out, onPlanned });
     const fit = planned && describeFit(planned);
     const error = args.evaluate === undefined ? undefined : await evaluated(args.evaluate);
+    const { pending, ...documents } = plan;
     const result = {
-      ...{ ...plan, folder: context.path(out) },
+      ...{ ...documents, folder: context.path(out) },
+      ...(pending ? { pending: { files: pending.files } } : {}),
       ...(fit ? { fit } : {}),
       ...(error ? { evaluation: error.evaluation } : {}),
     };
@@ -124,6 +130,9 @@ export const split = defineCommand({
         '',
         ...renderFit(planned),
         `written to ${out}${!fit && plan.shards.length === 1 ? ': not split, one shard is fastest where it fits' : ''}`,
+        ...(pending
+          ? [`${formatBytes(bytesOf(pending))} of weights are hashed by create-plan`]
+          : []),
         `run it: aios create-plan ${relative(context.io.cwd, context.path(out)) || '.'} --wait`,
       ].join('\n'),
     );

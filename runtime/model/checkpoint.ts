@@ -12,7 +12,7 @@ export interface CheckpointFile {
   readonly path: string;
   readonly sizeBytes: number;
   /** When its content changed last. */
-  readonly modifiedNs?: string;
+  readonly modifiedNs: string;
 }
 
 export interface CheckpointTensor extends SafetensorsTensor {

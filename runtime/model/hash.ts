@@ -46,13 +46,13 @@ export interface HashFileOptions {
   /** JSON file of hashes computed before. Absent: the file is read. */
   readonly cachePath?: string;
   readonly signal: AbortSignal;
-  /** Called with the bytes hashed since the last call. */
-  readonly onBytes?: (bytes: number) => void;
+  /** Called with the bytes since the last call; `known`: they were hashed before, and are not read. */
+  readonly onBytes?: (bytes: number, known: boolean) => void;
 }
 
 /**
- * The content hash of a file, about a second per gigabyte. With `cachePath`, kept by path, size, time and inode, so that
- * a file is read once. One that was written in the last seconds is not kept.
+ * The content hash of a file, about a second per gigabyte. With `cachePath`, kept by size, time and inode, so that a file
+ * is read once, by whichever of its links. One that was written in the last seconds is not kept.
  *
  * @param path - absolute
  * @throws {SplitError} CHECKPOINT_INVALID - it changed while it was read; CANCELLED
@@ -64,7 +64,7 @@ export async function hashFile(
   const before = await identify(path);
   const known = (await readCache(cachePath)).find((entry) => isSame(entry, before));
   if (known) {
-    onBytes?.(before.sizeBytes);
+    onBytes?.(before.sizeBytes, true);
     return contentHash(known.hash);
   }
 
@@ -72,7 +72,7 @@ export async function hashFile(
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20, signal })) {
       hash.update(chunk as Buffer);
-      onBytes?.((chunk as Buffer).length);
+      onBytes?.((chunk as Buffer).length, false);
     }
   } catch (error) {
     if (signal.aborted) throw new SplitError('CANCELLED', `hashing ${path} was cancelled.`);
@@ -92,15 +92,14 @@ export async function hashFile(
 type FileIdentity = Omit<CacheEntry, 'hash'>;
 
 async function identify(path: string): Promise<FileIdentity> {
-  const { size, mtimeNs, ino } = await stat(path, { bigint: true });
-  return { path, sizeBytes: Number(size), modifiedNs: `${mtimeNs}`, inode: `${ino}` };
+  const { size, mtimeNs, dev, ino } = await stat(path, { bigint: true });
+  // Where files have no number, their path must do.
+  const inode = ino === 0n ? path : `${dev}:${ino}`;
+  return { path, sizeBytes: Number(size), modifiedNs: `${mtimeNs}`, inode };
 }
 
 const isSame = (a: FileIdentity, b: FileIdentity) =>
-  a.path === b.path &&
-  a.sizeBytes === b.sizeBytes &&
-  a.modifiedNs === b.modifiedNs &&
-  a.inode === b.inode;
+  a.sizeBytes === b.sizeBytes && a.modifiedNs === b.modifiedNs && a.inode === b.inode;
 
 /**
  * Whether a later write is sure to give the file another time. Clocks of file systems tick in steps of up to two seconds:
@@ -122,7 +121,9 @@ async function readCache(path: string | undefined): Promise<readonly CacheEntry[
 
 /** Read again before writing, so that splits running beside each other lose little. */
 async function writeCache(cachePath: string, added: CacheEntry): Promise<void> {
-  const others = (await readCache(cachePath)).filter(({ path }) => path !== added.path);
+  const others = (await readCache(cachePath)).filter(
+    ({ path, inode }) => path !== added.path && inode !== added.inode,
+  );
   const entries = [added, ...others].slice(0, maxEntries);
   const temporary = `${cachePath}.${randomUUID()}`;
   try {

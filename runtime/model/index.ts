@@ -6,6 +6,7 @@ export {
   chatTemplateLimits,
   createChatTemplate,
 } from './chat-template.ts';
+export { type CompletePlanOptions, completePlan } from './complete-plan.ts';
 export { createDetokenizer, type Detokenizer } from './detokenizer.ts';
 export { type EvaluateOptions, type Evaluation, evaluateSplit } from './evaluate/evaluate.ts';
 export { createGraphExecutor, type GraphExecutor } from './onnx-cut/graph-executor.ts';
@@ -25,6 +26,8 @@ export {
   type SplitPreview,
   type SplitProgress,
   splitModel,
+  type WriteSplitOptions,
+  writeSplit,
 } from './split.ts';
 export { planFileName } from './split-folder.ts';
 export { decoderSplitter, splitters } from './splitters/index.ts';

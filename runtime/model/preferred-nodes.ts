@@ -8,7 +8,7 @@ type Ask = (outline: ModelOutline) => Promise<HookOutput<'splitPlanner', 'plan'>
 export interface MeantNodes {
   readonly ask: Ask;
   /** The plan whose blocks would rather run where the planner meant them to. */
-  apply(plan: SplitPlan): SplitPlan;
+  apply<P extends Pick<SplitPlan, 'blocks'>>(plan: P): P;
 }
 
 /** @param planner - URI, for the explanation of where a block went */

@@ -7,6 +7,7 @@ import type {
   SplitTaskContext,
 } from '../../sdk/split-context.ts';
 import type { ModelOutline, SplitContext, Splitter } from '../../sdk/splitter.ts';
+import { fillHashes } from './complete-plan.ts';
 import { readJsonFile } from './config-file.ts';
 import { hashBytes } from './hash.ts';
 import { encodeOnnxModel } from './onnx/model.ts';
@@ -47,7 +48,13 @@ export function createSplitExtras(options: SplitExtrasOptions): SplitExtras {
     tools: {
       splitter(name) {
         const found = builtins.find((one) => one.name === name);
-        if (found) return found;
+        if (found) {
+          return {
+            ...found,
+            finish: async (context, done) =>
+              fillHashes(context.outFolder, await found.finish(context, done), context),
+          };
+        }
         const known = builtins.map((one) => one.name).join(', ');
         throw new AiosError('NOT_FOUND', `there is no splitter '${name}'; expected ${known}.`);
       },

@@ -6,10 +6,9 @@ import type { StageSpec } from '../../sdk/spec/component.ts';
 import { type ShardPlan, type SplitPlan, splitPlan } from '../../sdk/spec/plan.ts';
 import type { vdagSpec } from '../../sdk/spec/vdag.ts';
 import type { ModelOutline } from '../../sdk/splitter.ts';
-import { hashBytes, shortHash } from './hash.ts';
+import { shardBlockId, shardComponent, vdagNames } from './plan-names.ts';
 import type { Conversion } from './quantize/weight-form.ts';
 
-const releaseTag = 'stable';
 const threads = 1;
 
 /** The model's name: its folder's, in the characters that a URI takes. */
@@ -53,10 +52,10 @@ const shardLabel = shardFolder;
  */
 export function createSplitPlan(parts: SplitPlanParts): SplitPlan {
   const { outline, maxSessions, shards } = parts;
-  const components = shards.map((shard, index) => shardComponent(parts, shard, index));
-  const blocks = components.map(({ uri, name, version }, index) => ({
-    id: `${name}-${version.slice(0, 6)}`,
-    componentUri: uri,
+  const components = shards.map((shard, index) => stageComponent(parts, shard, index));
+  const blocks = components.map((component, index) => ({
+    id: shardBlockId(component),
+    componentUri: component.uri,
     minInstances: 1,
     maxInstances: 1,
     threads,
@@ -80,7 +79,7 @@ export function createSplitPlan(parts: SplitPlanParts): SplitPlan {
     blocks,
     vdag: modelVdag(
       parts,
-      components.map(({ uri }) => uri),
+      components,
       blocks.map(({ id }) => id),
     ),
   } satisfies z.input<typeof splitPlan>);
@@ -100,7 +99,7 @@ function shardMemoryBytes(outline: ModelOutline, shard: PlannedShard | undefined
 /** Dots would be read as the end of a component's type, and blocks are named in lower case. */
 const slug = (name: string) => name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
 
-function shardComponent(
+function stageComponent(
   { outline, maxSessions, sizes, shards }: SplitPlanParts,
   shard: PlannedShard,
   index: number,
@@ -122,15 +121,12 @@ function shardComponent(
     graph,
     files: [...files],
   };
-  const name = `${slug(outline.name)}-shard-${index}`;
-  const version = shortHash(hashBytes(JSON.stringify(stage)));
-  const uri = `model.${name}:${version}-${releaseTag}`;
-  return { uri, componentType: 'model', name, version, releaseTag, stage };
+  return shardComponent(`${slug(outline.name)}-shard-${index}`, { stage });
 }
 
 function modelVdag(
   { outline, sizes, endTokenIds, beginTokenId, tokenizerFiles }: SplitPlanParts,
-  componentUris: readonly string[],
+  components: readonly ReturnType<typeof stageComponent>[],
   blockIds: readonly string[],
 ): z.input<typeof vdagSpec> {
   const { name, contextTokens } = outline;
@@ -143,12 +139,8 @@ function modelVdag(
     ...(beginTokenId === undefined ? {} : { beginTokenId }),
     stages: blockIds.map((_, index) => shardLabel(index)),
   };
-  const version = shortHash(hashBytes(JSON.stringify([componentUris, generation])));
   return {
-    uri: `${name}:${version}-${releaseTag}`,
-    name,
-    version,
-    releaseTag,
+    ...vdagNames(name, components, generation),
     nodes: blockIds.map((blockId, index) => ({ label: shardLabel(index), blockId })),
     edges: blockIds
       .slice(1)

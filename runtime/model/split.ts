@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AiosError, type Problem, SplitError } from '../../sdk/errors.ts';
 import type { HookOutput } from '../../sdk/hooks.ts';
-import type { SplitPlan, WeightDtype } from '../../sdk/spec/plan.ts';
+import type { PendingHashes, SplitPlan, WeightDtype, WrittenPlan } from '../../sdk/spec/plan.ts';
 import type { ModelOutline, ShardAmounts, SplitContext, Splitter } from '../../sdk/splitter.ts';
+import { fillHashes, planText } from './complete-plan.ts';
 import { readArchitectures } from './decoder/config.ts';
 import { defaultHashCachePath, hashFile } from './hash.ts';
 import { rememberNodes } from './preferred-nodes.ts';
@@ -55,7 +56,15 @@ export interface SplitModelOptions extends OutlineModelOptions {
   readonly hashCachePath?: string;
 }
 
+export interface WriteSplitOptions extends SplitModelOptions {
+  /** Linked files that are hashed all the same, if they are no more than that in all. @default 128 MiB */
+  readonly readAtMostBytes?: number;
+}
+
 export const defaultMaxSessions = 8;
+/** A tenth of a second. */
+const defaultReadBytes = 128 * 2 ** 20;
+const maxOpenTensors = 50_000;
 
 /** @throws {SplitError} ARCHITECTURE_UNSUPPORTED - no splitter takes the folder; CHECKPOINT_INVALID - it is no model's */
 async function findSplitter({ modelFolder, splitters }: OutlineModelOptions): Promise<Splitter> {
@@ -87,13 +96,8 @@ function createContext(
   } = options;
   const modelFolder = resolve(options.modelFolder);
   const maxSessions = options.maxSessions ?? defaultMaxSessions;
-  // What was just written is read once, and its place is temporary: it is not worth remembering.
   const hashOnce: SplitContext['hashFile'] = (path, onBytes) =>
-    hashFile(path, {
-      ...(path.startsWith(outFolder) ? {} : { cachePath: hashCachePath }),
-      signal,
-      onBytes,
-    });
+    hashFile(path, { cachePath: hashCachePath, signal, ...(onBytes ? { onBytes } : {}) });
   return {
     ...createSplitExtras({
       ...{ modelFolder, maxSessions, planner, hashFile: hashOnce, builtins },
@@ -129,7 +133,33 @@ function createContext(
  * @throws {SplitError} ARCHITECTURE_UNSUPPORTED, CHECKPOINT_INVALID (with every problem), SPLIT_INFEASIBLE,
  *   SPLIT_PLAN_INVALID, ALREADY_EXISTS, CANCELLED
  */
-export async function splitModel(options: SplitModelOptions): Promise<SplitPlan> {
+export const splitModel = (options: SplitModelOptions): Promise<SplitPlan> =>
+  split(options, fillHashes);
+
+/**
+ * Splits as {@link splitModel} does, but leaves the hashes of large linked files open: it takes about a second, whatever
+ * the model's size. `completePlan` fills them in.
+ */
+export const writeSplit = ({
+  readAtMostBytes = defaultReadBytes,
+  ...options
+}: WriteSplitOptions): Promise<WrittenPlan> =>
+  split<WrittenPlan>(options, async (folder, plan, context) =>
+    plan.pending && !isCheap(plan.pending, readAtMostBytes)
+      ? plan
+      : fillHashes(folder, plan, context),
+  );
+
+function isCheap({ files, tensors }: PendingHashes, readAtMostBytes: number): boolean {
+  // Documents of more values than that are not read.
+  if (tensors.flat().length > maxOpenTensors) return true;
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= readAtMostBytes;
+}
+
+async function split<P extends WrittenPlan>(
+  options: SplitModelOptions,
+  settle: (folder: string, plan: WrittenPlan, context: SplitContext) => Promise<P>,
+): Promise<P> {
   const outFolder = resolve(options.outFolder);
   await assertReplaceable(outFolder);
   const splitter = await chooseSplitter(options);
@@ -143,8 +173,9 @@ export async function splitModel(options: SplitModelOptions): Promise<SplitPlan>
   try {
     const done = await splitter.main(createContext(options, 'main', staging.path), begun);
     const finish = createContext(options, 'finish', staging.path);
-    const plan = meant.apply(await splitter.finish(finish, done));
-    await writeFile(join(staging.path, planFileName), `${JSON.stringify(plan, undefined, 2)}\n`);
+    const finished = meant.apply(await splitter.finish(finish, done));
+    const plan = await settle(staging.path, finished, finish);
+    await writeFile(join(staging.path, planFileName), planText(plan));
     assertNotCancelled(begin.signal);
     await staging.commit();
     return plan;

@@ -6,7 +6,7 @@ import type { ClusterSpec } from './cluster.ts';
 import type { ComponentSpec } from './component.ts';
 import { problemsOf } from './issues.ts';
 import type { NetworkSpec } from './network.ts';
-import { type SplitPlan, splitPlan } from './plan.ts';
+import { openPlan, type SplitPlan, splitPlan, type WrittenPlan } from './plan.ts';
 import type { PolicySpec } from './policy.ts';
 import { blockReader } from './read-block.ts';
 import { clusterReader } from './read-cluster.ts';
@@ -146,13 +146,34 @@ export function readSearch(document: unknown): Pick<ReadResult<SearchSpec>, 'val
   return { value: value as SearchSpec, locate: (plain) => reading.locate(plain) };
 }
 
+const isOpen = (document: unknown): boolean =>
+  typeof document === 'object' && document !== null && 'pending' in document;
+
 /**
- * Reads a `plan.json`: the plan's own form, its documents in the plain form.
+ * Reads a `plan.json` as a split writes it: complete, or with hashes left open.
  *
  * @throws {SpecError} SPEC_INVALID - with every problem
  */
+export function readWrittenPlan(document: unknown): WrittenPlan {
+  if (!isOpen(document)) return readPlan(document);
+  assertBounded('plan', document);
+  return check('plan', openPlan, document, new Reading()) as WrittenPlan;
+}
+
+/**
+ * Reads a complete `plan.json`: the plan's own form, its documents in the plain form.
+ *
+ * @throws {SpecError} SPEC_INVALID - with every problem; AiosError SPLIT_PLAN_INVALID - its weights are not hashed yet
+ */
 export function readPlan(document: unknown): SplitPlan {
   assertBounded('plan', document);
+  if (isOpen(document)) {
+    throw new AiosError(
+      'SPLIT_PLAN_INVALID',
+      "the plan's weights are not hashed yet. `aios create-plan` does it in the folder of the split, and writes the complete plan.json.",
+      { problems: [{ path: '$.pending', message: 'names files whose hashes are left open' }] },
+    );
+  }
   const plan = check('plan', splitPlan, document, new Reading()) as SplitPlan;
   const problems: Problem[] = [];
   const inspect = (kind: DocumentKind, part: unknown, path: string): void => {

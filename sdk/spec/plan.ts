@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { contentHash } from '../ids.ts';
 import { blockSpec } from './block.ts';
+import { artifactFile } from './common.ts';
 import { componentSpec } from './component.ts';
 import { vdagSpec } from './vdag.ts';
 
@@ -56,4 +58,31 @@ export const splitPlan = z.strictObject({
   blocks: z.array(blockSpec),
   vdag: vdagSpec,
 });
-export type SplitPlan = z.output<typeof splitPlan>;
+export type SplitPlan = z.output<typeof splitPlan> & { readonly pending?: never };
+
+/** In the place of a hash that a split left open. */
+export const openHash = contentHash(`sha256:${'0'.repeat(64)}`);
+
+/** What the hashes that a split left open are computed from. */
+export const pendingHashes = z.strictObject({
+  /** Files that are linked as they lie, and were not read. */
+  files: z.array(
+    artifactFile.omit({ hash: true }).extend({
+      /** When its content changed last. */
+      modifiedNs: z.string().regex(/^\d{1,20}$/),
+    }),
+  ),
+  /** Of each component, its tensors: `name file offset length`, each file by its place in `files`. */
+  tensors: z.array(z.array(z.string().regex(/ \d+ \d+ \d+$/))),
+});
+export type PendingHashes = z.output<typeof pendingHashes>;
+
+/**
+ * A plan over weights that nobody has read yet: their hashes are `openHash`, and its documents have no names of their own.
+ * `plan.json` of a large model, until its plan is created.
+ */
+export const openPlan = splitPlan.extend({ pending: pendingHashes });
+export type OpenPlan = z.output<typeof openPlan>;
+
+/** What a split writes. */
+export type WrittenPlan = SplitPlan | OpenPlan;

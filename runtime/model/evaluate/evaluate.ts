@@ -2,10 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { AiosError } from '../../../sdk/errors.ts';
-import { type SplitPlan, splitPlan } from '../../../sdk/spec/plan.ts';
+import { readWrittenPlan } from '../../../sdk/spec/index.ts';
+import type { WrittenPlan } from '../../../sdk/spec/plan.ts';
 import { formatBytes } from '../../../sdk/units.ts';
 import { loadOnnxRuntime, type OnnxRuntime } from '../onnx-runtime.ts';
-import { splitModel } from '../split.ts';
+import { writeSplit } from '../split.ts';
 import { planFileName } from '../split-folder.ts';
 import { tokenizerFolder } from '../split-tokenizer.ts';
 import { splitters } from '../splitters/index.ts';
@@ -79,13 +80,13 @@ export async function evaluateSplit(options: EvaluateOptions): Promise<Evaluatio
   };
 }
 
-async function readPlan(folder: string): Promise<SplitPlan> {
+async function readPlan(folder: string): Promise<WrittenPlan> {
   const path = join(folder, planFileName);
   const text = await readFile(path, 'utf8').catch(() => undefined);
   if (text === undefined)
     throw new AiosError('NOT_FOUND', `there is no ${planFileName} in '${folder}'.`);
   try {
-    return splitPlan.parse(JSON.parse(text));
+    return readWrittenPlan(JSON.parse(text));
   } catch (cause) {
     throw new AiosError('SPLIT_PLAN_INVALID', `'${path}' is no plan; split the model again.`, {
       cause,
@@ -96,7 +97,7 @@ async function readPlan(folder: string): Promise<SplitPlan> {
 /** The text's tokens, cut into pieces of one length, each behind the begin token where the model has one. */
 async function windowsOf(
   { planFolder, text, maxTokens = defaultTokens, windowTokens }: EvaluateOptions,
-  { contextTokens, components, vdag }: SplitPlan,
+  { contextTokens, components, vdag }: WrittenPlan,
 ): Promise<number[][]> {
   const size = Math.min(windowTokens ?? defaultWindow, contextTokens);
   const file = (name: string) => readFile(join(planFolder, tokenizerFolder, name));
@@ -140,7 +141,7 @@ interface Common {
 async function scoreOf(
   common: Common,
   planFolder: string,
-  plan: SplitPlan,
+  plan: WrittenPlan,
   onProgress: (fraction: number) => void,
 ): Promise<Score> {
   const score = createScore(common.windows);
@@ -149,7 +150,7 @@ async function scoreOf(
 }
 
 /** A plan of the model: its own, or one of a layer a shard over its files, so that one layer at a time is in memory. */
-async function openAgainst(folder: string, { contextTokens }: SplitPlan, signal: AbortSignal) {
+async function openAgainst(folder: string, { contextTokens }: WrittenPlan, signal: AbortSignal) {
   const own = await readPlan(folder).catch(() => undefined);
   if (own) return { planFolder: folder, plan: own, [Symbol.asyncDispose]: async () => {} };
   // Beside the model, where its files can be linked; elsewhere they are copied.
@@ -159,9 +160,9 @@ async function openAgainst(folder: string, { contextTokens }: SplitPlan, signal:
   const dispose = () => rm(scratch, { recursive: true, force: true });
   try {
     const planFolder = join(scratch, 'plan');
-    const plan = await splitModel({
+    const plan = await writeSplit({
       ...{ modelFolder: folder, outFolder: planFolder, splitters, signal, contextTokens },
-      ...{ maxSessions: 1, hashCachePath: join(scratch, 'hashes.json') },
+      ...{ maxSessions: 1, readAtMostBytes: 0, hashCachePath: join(scratch, 'hashes.json') },
       plan: async ({ layers }) => ({ firstLayers: layers.map((_, layer) => layer) }),
     });
     return { planFolder, plan, [Symbol.asyncDispose]: dispose };

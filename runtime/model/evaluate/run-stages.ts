@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { AiosError } from '../../../sdk/errors.ts';
 import type { StageSpec } from '../../../sdk/spec/component.ts';
-import type { SplitPlan } from '../../../sdk/spec/plan.ts';
+import type { WrittenPlan } from '../../../sdk/spec/plan.ts';
 import { createKvCache } from '../kv-cache.ts';
 import type { LoadedGraph, OnnxRuntime, OnnxTensor } from '../onnx-runtime.ts';
 import { stageTensors } from '../stage.ts';
@@ -15,7 +15,7 @@ const maxBatch = 8;
 export interface RunOptions {
   readonly runtime: OnnxRuntime;
   readonly planFolder: string;
-  readonly plan: SplitPlan;
+  readonly plan: Pick<WrittenPlan, 'components' | 'shards'>;
   /** Token ids of texts of the same length, each read by itself. */
   readonly windows: readonly (readonly number[])[];
   readonly threads: number;

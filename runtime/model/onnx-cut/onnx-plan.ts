@@ -2,10 +2,9 @@ import type { z } from 'zod';
 import type { GraphSpec } from '../../../sdk/spec/component.ts';
 import { type ShardPlan, type SplitPlan, splitPlan } from '../../../sdk/spec/plan.ts';
 import type { ModelOutline } from '../../../sdk/splitter.ts';
-import { hashBytes, shortHash } from '../hash.ts';
+import { shardBlockId, shardComponent, vdagNames } from '../plan-names.ts';
 import { shardFolder } from '../split-plan.ts';
 
-const releaseTag = 'stable';
 const threads = 1;
 
 export interface OnnxPlanParts {
@@ -27,14 +26,11 @@ export function createOnnxPlan({
 }: OnnxPlanParts): SplitPlan {
   const { name, architecture, contextTokens, overheadBytes } = outline;
   const slug = name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
-  const components = shards.map(({ graph }, index) => {
-    const label = `${slug}-part-${index}`;
-    const version = shortHash(hashBytes(JSON.stringify(graph)));
-    const uri = `model.${label}:${version}-${releaseTag}`;
-    return { uri, componentType: 'model', name: label, version, releaseTag, graph };
-  });
+  const components = shards.map(({ graph }, index) =>
+    shardComponent(`${slug}-part-${index}`, { graph }),
+  );
   const blocks = components.map((component, index) => ({
-    id: `${component.name}-${component.version.slice(0, 6)}`,
+    id: shardBlockId(component),
     componentUri: component.uri,
     minInstances: 1,
     maxInstances: 1,
@@ -44,7 +40,6 @@ export function createOnnxPlan({
       cpuCores: threads,
     },
   }));
-  const version = shortHash(hashBytes(JSON.stringify(components.map(({ uri }) => uri))));
   const labels = shards.map((_, index) => shardFolder(index));
   return splitPlan.parse({
     version: 1,
@@ -65,10 +60,7 @@ export function createOnnxPlan({
     components,
     blocks,
     vdag: {
-      uri: `${name}:${version}-${releaseTag}`,
-      name,
-      version,
-      releaseTag,
+      ...vdagNames(name, components),
       nodes: blocks.map(({ id }, index) => ({ label: shardFolder(index), blockId: id })),
       edges: labels.slice(1).map((to, index) => ({ from: shardFolder(index), to })),
     },

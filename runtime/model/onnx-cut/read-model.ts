@@ -86,7 +86,7 @@ function readModel(reading: GraphReading): OnnxFile | undefined {
 async function describeFile(path: string, names: Set<string>): Promise<CheckpointFile | string> {
   try {
     const real = await realpath(path);
-    const found = await stat(real);
+    const found = await stat(real, { bigint: true });
     if (!found.isFile()) return 'it is no file.';
     const plain = basename(path)
       .replace(/[^A-Za-z0-9._-]+/g, '_')
@@ -95,7 +95,7 @@ async function describeFile(path: string, names: Set<string>): Promise<Checkpoin
     let name = plain || 'model.onnx';
     for (let index = 1; names.has(name); index += 1) name = `${index}-${plain}`;
     names.add(name);
-    return { name, path: real, sizeBytes: found.size };
+    return { name, path: real, sizeBytes: Number(found.size), modifiedNs: `${found.mtimeNs}` };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' || code === 'ENOTDIR'

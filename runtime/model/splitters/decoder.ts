@@ -27,7 +27,7 @@ import { stageRanges, stageTensorsOf } from '../decoder/stage-range.ts';
 import { hashBytes } from '../hash.ts';
 import { type Conversion, defaultBlockSize } from '../quantize/weight-form.ts';
 import { writeConverted } from '../quantize/write-converted.ts';
-import { type ArtifactHasher, createArtifactHasher, stageHash } from '../split-identity.ts';
+import { identifyShards } from '../split-identity.ts';
 import { createSplitPlan, modelNameOf, type PlannedShard, shardFolder } from '../split-plan.ts';
 import { invalidModel } from '../split-problems.ts';
 import {
@@ -146,17 +146,25 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
 
   async finish(context, model) {
     const { config, outline } = model;
-    const hash = createArtifactHasher(context, bytesToHash(model));
-    const shards: PlannedShard[] = [];
-    for (const [index, shard] of model.written.entries()) {
-      shards.push(await planShard(context.outFolder, index, model, shard, hash));
-    }
+    const { shards: identified, pending } = await identifyShards(
+      context,
+      model.written.map((shard, index) => {
+        const tensors = model.stages[index]?.tensors ?? [];
+        return model.converts ? shard : { ...shard, tensors };
+      }),
+    );
+    const shards = model.stages.map((stage, index): PlannedShard => {
+      const identity = identified[index];
+      if (!identity) throw new SplitError('INTERNAL', `shard ${index} was not written.`);
+      return { ...amountsOf(model, stage), ...identity, graph: graphFileName };
+    });
     const tokenizerFiles: ArtifactFile[] = [];
     for (const name of model.tokenizerFiles) {
-      tokenizerFiles.push(await hash(join(context.outFolder, tokenizerFolder, name), name));
+      const file = join(context.outFolder, tokenizerFolder, name);
+      tokenizerFiles.push(await context.tools.describeFile(file));
     }
     const { hiddenSize, vocabularySize, keyValueHeads } = config;
-    return createSplitPlan({
+    const plan = createSplitPlan({
       splitter: 'decoder',
       planner: context.planner,
       ...(model.conversion ? { conversion: model.conversion } : {}),
@@ -168,6 +176,7 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
       tokenizerFiles,
       shards,
     });
+    return pending ? { ...plan, pending } : plan;
   },
 });
 
@@ -195,45 +204,6 @@ function amountsOf(
       ? layoutOf({ tensors, ...range }, conversion).fileBytes
       : sumBytes(tensors);
   return { ...range, fileBytes, ...stageAmounts(outline, range) };
-}
-
-async function planShard(
-  outFolder: string,
-  index: number,
-  model: WrittenModel,
-  { identityGraph, files }: WrittenShard,
-  hash: ArtifactHasher,
-): Promise<PlannedShard> {
-  const stage = model.stages[index];
-  if (!stage) throw new SplitError('INTERNAL', `shard ${index} was written, and not planned.`);
-  const artifacts: ArtifactFile[] = [];
-  for (const { name, source } of files) {
-    artifacts.push(await hash(source?.path ?? join(outFolder, shardFolder(index), name), name));
-  }
-  // What was converted is known by its own content; the checkpoint need not be read again.
-  const identity = model.converts
-    ? hashBytes(identityGraph, artifacts.map((file) => file.hash).join('\n'))
-    : await stageHash(identityGraph, stage.tensors, hash);
-  return {
-    ...amountsOf(model, stage),
-    stageHash: identity,
-    graph: graphFileName,
-    files: artifacts,
-  };
-}
-
-/** Every checkpoint file once, and what was copied or converted. */
-function bytesToHash({ checkpoint, conversion, converts, stages, written }: WrittenModel): number {
-  if (conversion && converts) {
-    return stages.reduce((sum, stage) => sum + layoutOf(stage, conversion).fileBytes, 0);
-  }
-  const copied = stages.filter((_, index) =>
-    written[index]?.files.every(({ source }) => source === undefined),
-  );
-  return (
-    checkpoint.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) +
-    sumBytes(copied.flatMap(({ tensors }) => tensors))
-  );
 }
 
 const sumBytes = (tensors: readonly CheckpointTensor[]) =>

@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { Problem } from '../../../sdk/errors.ts';
-import type { ArtifactFile } from '../../../sdk/spec/common.ts';
 import type { GraphTensor } from '../../../sdk/spec/component.ts';
 import { defineSplitter, type ModelOutline, type SplitContext } from '../../../sdk/splitter.ts';
 import type { CheckpointTensor } from '../checkpoint.ts';
@@ -16,7 +15,7 @@ import { readOnnxFile } from '../onnx-cut/read-model.ts';
 import { segmentStarts } from '../onnx-cut/segments.ts';
 import { shardWeights } from '../onnx-cut/shard-weights.ts';
 import { dtypeNames } from '../onnx-cut/tensor-types.ts';
-import { createArtifactHasher, stageHash } from '../split-identity.ts';
+import { identifyShards } from '../split-identity.ts';
 import { modelNameOf, shardFolder } from '../split-plan.ts';
 import { invalidModel } from '../split-problems.ts';
 import {
@@ -118,23 +117,16 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
 
   async finish(context, graph) {
     const { cut, weights, written, outline, layers } = graph;
-    const sources = new Set(
-      written.flatMap(({ files }) => files.flatMap(({ source }) => source ?? [])),
+    const { shards: identified, pending } = await identifyShards(
+      context,
+      written.map((shard, index) => ({ ...shard, tensors: weights[index]?.tensors ?? [] })),
     );
-    const totalBytes = [...sources].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const hash = createArtifactHasher(context, totalBytes);
-    const shards = [];
-    for (const [index, { identityGraph, files }] of written.entries()) {
+    const shards = identified.map(({ stageHash, files }, index) => {
       const part = cut.parts[index];
       const tensors = weights[index]?.tensors ?? [];
       const frontier = cut.frontiers[index];
-      const artifacts: ArtifactFile[] = [];
-      for (const { name, source } of files) {
-        const path = source?.path ?? join(context.outFolder, shardFolder(index), name);
-        artifacts.push(await hash(path, name));
-      }
       const [firstLayer, lastLayer] = layers[index] ?? [index, index];
-      shards.push({
+      return {
         plan: {
           firstLayer,
           lastLayer,
@@ -143,19 +135,20 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
           ...(frontier ? { cut: { ...frontier, tensors: [...frontier.tensors] } } : {}),
         },
         graph: {
-          stageHash: await stageHash(identityGraph, tensors, hash),
+          stageHash,
           index,
           count: cut.parts.length,
           inputs: describeTensors(graph, part?.inputs ?? []),
           outputs: describeTensors(graph, part?.outputs ?? []),
           passes: [...(part?.passes ?? [])],
           graph: graphFileName,
-          files: artifacts,
+          files: [...files],
         },
-      });
-    }
+      };
+    });
     const { planner, maxSessions } = context;
-    return createOnnxPlan({ planner, outline, maxSessions, shards });
+    const plan = createOnnxPlan({ planner, outline, maxSessions, shards });
+    return pending ? { ...plan, pending } : plan;
   },
 });
 
