@@ -173,9 +173,9 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     ready: (tenant, blockId) => options.block(tenant, blockId)?.routable.map(({ id }) => id) ?? [],
     slots(tenant, blockId) {
       const ready = options.block(tenant, blockId)?.routable ?? [];
-      const known = ready.flatMap(({ selfStatus }) => selfStatus?.counters?.maxSessions ?? []);
-      // One that has not said yet would make the others look like all there is.
-      if (known.length === 0 || known.length < ready.length) return undefined;
+      // One that has not said yet will in a second; meanwhile the others take who comes.
+      const known = ready.flatMap(({ selfStatus }) => selfStatus?.counters?.maxSessions || []);
+      if (known.length === 0) return undefined;
       return known.reduce((sum, slots) => sum + slots, 0);
     },
     report: (instanceId, error) => options.instance(instanceId)?.suspect(error),

@@ -23,6 +23,10 @@ export interface ModelAdmission {
 const lookMs = 200;
 /** Rooms kept; those in which somebody is, always. */
 const keptRooms = 256;
+/** Answers at once in a block that never said how many it has room for: its shards have the last word. */
+const unknownSlots = 8;
+
+const isIdle = ({ waiting, open }: WaitingRoom): boolean => waiting === 0 && open === 0;
 
 export const limitsOf = (limits: GenerationLimits | undefined): GenerationLimits =>
   limits ?? generationLimits.parse({});
@@ -35,14 +39,19 @@ export const limitsOf = (limits: GenerationLimits | undefined): GenerationLimits
 export function createModelAdmission(
   slotsOf: (tenant: string, blockId: string) => number | undefined,
 ): ModelAdmission {
+  /** To be found by who asks; the one asked for last comes last. */
   const rooms = new Map<string, WaitingRoom>();
+  /** In which somebody is, found or not; of those that share a shard, the one that had a place last comes last. */
+  const inUse = new Set<WaitingRoom>();
   const taken = new Map<string, number>();
   let looking: NodeJS.Timeout | undefined;
 
   function advanceAll(): void {
-    const all = [...rooms.values()];
-    for (const room of all) room.advance();
-    if (all.some(({ waiting }) => waiting > 0)) {
+    for (const room of [...inUse]) {
+      room.advance();
+      if (isIdle(room)) inUse.delete(room);
+    }
+    if ([...inUse].some(({ waiting }) => waiting > 0)) {
       looking ??= setInterval(advanceAll, lookMs).unref();
     } else {
       clearInterval(looking);
@@ -50,15 +59,19 @@ export function createModelAdmission(
     }
   }
 
-  function forgetIdle(): void {
-    for (const [key, { waiting, open }] of rooms) {
+  function forgetIdle(wanted: WaitingRoom): void {
+    for (const [key, room] of rooms) {
       if (rooms.size <= keptRooms) return;
-      if (waiting === 0 && open === 0) rooms.delete(key);
+      if (room !== wanted && isIdle(room)) rooms.delete(key);
     }
   }
 
   function createRoom(key: string, { tenant, modelUri, blocks }: RoomRequest): WaitingRoom {
-    const keyed = blocks.map((blockId) => ({ blockId, key: JSON.stringify([tenant, blockId]) }));
+    const keyed = blocks.map((blockId) => ({
+      blockId,
+      key: JSON.stringify([tenant, blockId]),
+      lastSlots: unknownSlots,
+    }));
     const add = (by: 1 | -1) => {
       for (const one of keyed) {
         const now = (taken.get(one.key) ?? 0) + by;
@@ -66,22 +79,28 @@ export function createModelAdmission(
         else taken.set(one.key, now);
       }
     };
-    return createWaitingRoom({
+    const use = () => {
+      inUse.delete(room);
+      inUse.add(room);
+      // It may have been forgotten since it was handed out.
+      if (!rooms.has(key)) rooms.set(key, room);
+    };
+    const room = createWaitingRoom({
       modelUri,
       hasRoom: () =>
         keyed.every((one) => {
           const slots = slotsOf(tenant, one.blockId);
-          return slots === undefined || (taken.get(one.key) ?? 0) < slots;
+          one.lastSlots = slots || one.lastSlots;
+          return (taken.get(one.key) ?? 0) < (slots ?? one.lastSlots);
         }),
       onWaiting() {
+        // Keeps its turn among the others.
+        if (!inUse.has(room)) use();
         looking ??= setInterval(advanceAll, lookMs).unref();
       },
       onTaken() {
         add(1);
-        // Of rooms that share a shard, the one that had a place last comes last.
-        const room = rooms.get(key);
-        rooms.delete(key);
-        if (room) rooms.set(key, room);
+        use();
       },
       onGiven() {
         add(-1);
@@ -89,6 +108,7 @@ export function createModelAdmission(
         queueMicrotask(advanceAll);
       },
     });
+    return room;
   }
 
   return {
@@ -96,8 +116,9 @@ export function createModelAdmission(
       // A model of this name may be created anew, over other blocks.
       const key = JSON.stringify([request.tenant, request.modelUri, ...request.blocks]);
       const room = rooms.get(key) ?? createRoom(key, request);
+      rooms.delete(key);
       rooms.set(key, room);
-      forgetIdle();
+      forgetIdle(room);
       return room;
     },
     slots(tenant, blocks) {

@@ -1,4 +1,4 @@
-import { createUsualTime, type UsualTime } from './usual-time.ts';
+import { createSlowTime, createUsualTime } from './usual-time.ts';
 
 /** When something that takes longer than usual has stalled. */
 export interface StallOptions {
@@ -22,19 +22,30 @@ export interface StallLimits {
   beginMs(promptTokens: number, steps: number): number;
 }
 
+/** A prompt of fewer tokens takes about as long: its time says little of what one of them takes. */
+const leastWork = 32;
+
 export function createStallLimits(options: StallOptions = {}): StallLimits {
   const { factor = 20, minMs = 3000, unknownMs = 30_000 } = options;
   const opening = createUsualTime();
-  const perPromptToken = createUsualTime();
+  // Not the usual time: shards copy a beginning that they have, and that of most prompts may be the same.
+  const perPromptToken = createSlowTime();
   const step = createUsualTime();
   const limit = (usualMs: number | undefined): number =>
     usualMs === undefined ? unknownMs : Math.max(minMs, factor * usualMs);
-  const times = ({ ms }: UsualTime, count: number) =>
+  const times = (ms: number | undefined, count: number) =>
     count === 0 ? 0 : (ms ?? Number.NaN) * count;
+  /** A token of a prompt costs no more than one of an answer; what took longer had waited. */
+  const promptTokenMs = () =>
+    perPromptToken.ms === undefined
+      ? undefined
+      : Math.min(perPromptToken.ms, step.ms ?? Number.POSITIVE_INFINITY);
+  const workOf = (promptTokens: number) =>
+    promptTokens === 0 ? 0 : Math.max(leastWork, promptTokens);
 
   return {
     opened: opening.add,
-    began: (ms, work) => perPromptToken.add(ms / Math.max(1, work)),
+    began: (ms, work) => perPromptToken.add(ms / Math.max(leastWork, work)),
     stepped: step.add,
     get openMs() {
       return limit(opening.ms);
@@ -43,7 +54,7 @@ export function createStallLimits(options: StallOptions = {}): StallLimits {
       return limit(step.ms);
     },
     beginMs(promptTokens, steps) {
-      const usualMs = times(perPromptToken, promptTokens) + times(step, steps);
+      const usualMs = times(promptTokenMs(), workOf(promptTokens)) + times(step.ms, steps);
       return limit(Number.isNaN(usualMs) ? undefined : usualMs);
     },
   };

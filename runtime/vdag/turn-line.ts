@@ -1,15 +1,19 @@
 /** A line in which clients take turns and each client's own come in order. */
 export interface TurnLine<T> {
   readonly size: number;
-  /** Last of this client. */
-  push(client: string, item: T): void;
-  /** First of all, again: it was taken and could not be served. */
-  putBack(client: string, item: T): void;
+  /** Last of this client. @returns when it came, in the order of all */
+  push(client: string, item: T): number;
+  /**
+   * It was taken and could not be served: its client comes before all that had none back.
+   *
+   * @param arrival - as `push` said: of those put back, who came first comes first
+   */
+  putBack(client: string, item: T, arrival: number): void;
   /** Takes out whose turn it is, of the clients that may have one. */
   take(may: (client: string) => boolean): T | undefined;
   /** @returns whether it still stood in the line */
   remove(client: string, item: T): boolean;
-  /** Takes out the newest of the client that has most in line, where that is more than `client` has. */
+  /** Takes out the newest of the client that has most in line; of `client`, where no other has more. */
   dropFor(client: string): T | undefined;
 }
 
@@ -48,13 +52,16 @@ export function createTurnLine<T>(): TurnLine<T> {
       return size;
     },
     push(client, item) {
-      waitingOf(client).items.push({ item, arrival: arrivals });
+      const arrival = arrivals;
+      waitingOf(client).items.push({ item, arrival });
       arrivals += 1;
       size += 1;
+      return arrival;
     },
-    putBack(client, item) {
+    putBack(client, item, arrival) {
       const waiting = waitingOf(client);
-      waiting.items.unshift({ item, arrival: -1 });
+      const later = waiting.items.findIndex((one) => one.arrival > arrival);
+      waiting.items.splice(later < 0 ? waiting.items.length : later, 0, { item, arrival });
       waiting.servedAt = -1;
       size += 1;
     },
@@ -80,11 +87,10 @@ export function createTurnLine<T>(): TurnLine<T> {
       return true;
     },
     dropFor(client) {
-      const mine = clients.get(client)?.items.length ?? 0;
-      let longest: readonly [client: string, waiting: Waiting<T>] | undefined;
+      const own = clients.get(client);
+      let longest: readonly [client: string, waiting: Waiting<T>] | undefined = own && [client, own];
       for (const [name, waiting] of clients) {
-        const most = longest?.[1].items.length ?? mine;
-        if (waiting.items.length > most) longest = [name, waiting];
+        if (waiting.items.length > (longest?.[1].items.length ?? 0)) longest = [name, waiting];
       }
       const dropped = longest?.[1].items.pop();
       if (!longest || !dropped) return undefined;

@@ -13,6 +13,23 @@ const refreshAfter = 8;
 export const median = (values: readonly number[]): number | undefined =>
   values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
 
+/** After this many quicker ones, half of the slowest is forgotten. */
+const peakHalfLife = 1024;
+
+/** How long something takes at most: the slowest time, forgotten slowly while it goes quicker. */
+export function createSlowTime(): UsualTime {
+  const kept = 0.5 ** (1 / peakHalfLife);
+  let ms: number | undefined;
+  return {
+    add(sample) {
+      ms = Math.max(sample, (ms ?? 0) * kept);
+    },
+    get ms() {
+      return ms;
+    },
+  };
+}
+
 export function createUsualTime(): UsualTime {
   const window: number[] = [];
   let count = 0;

@@ -9,7 +9,11 @@ export interface Place {
   readonly waitedMs: number;
   /** Gives it back; safe to call twice. */
   leave(): void;
-  /** A shard had no room after all: waits again, before all others. @throws {AiosError} BUSY, or why the signal aborted */
+  /**
+   * A shard had no room after all: waits again, before those that had no turn yet.
+   *
+   * @throws {AiosError} BUSY - too many wait, or it took too long; why the signal aborted
+   */
   again(): Promise<void>;
 }
 
@@ -40,10 +44,15 @@ export interface WaitingRoomOptions {
   readonly onGiven: () => void;
 }
 
-interface Entry {
+interface Entering {
   readonly client: string;
   readonly limits: GenerationLimits;
   readonly beganAt: number;
+  /** In the line, once it stood there. */
+  arrival?: number;
+}
+
+interface Entry extends Entering {
   admit(): void;
   refuse(error: unknown): void;
 }
@@ -85,7 +94,7 @@ export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
     onGiven();
   }
 
-  const refusal = ({ client, limits, beganAt }: Entry, why: 'full' | 'late') =>
+  const refusal = ({ client, limits, beganAt }: Entering, why: 'full' | 'late') =>
     busyError({
       ...{ modelUri, limits, why, open, waiting: line.size, answerMs: pace.answerMs },
       clientOpen: openOf.get(client) ?? 0,
@@ -93,11 +102,8 @@ export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
     });
 
   /** Resolves when it is this one's turn. */
-  function turn(
-    { client, limits, beganAt }: Omit<Entry, 'admit' | 'refuse'>,
-    signal: AbortSignal,
-    first: boolean,
-  ): Promise<void> {
+  function turn(entering: Entering, signal: AbortSignal): Promise<void> {
+    const { client, limits, beganAt } = entering;
     return new Promise((resolve, reject) => {
       const settled = () => {
         clearTimeout(timer);
@@ -123,13 +129,13 @@ export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
       const leftMs = limits.maxWaitMs - (performance.now() - beganAt);
       const timer = setTimeout(late, Math.max(0, leftMs));
       signal.addEventListener('abort', gone);
-      if (first) line.push(client, entry);
-      else line.putBack(client, entry);
+      if (entering.arrival === undefined) entering.arrival = line.push(client, entry);
+      else line.putBack(client, entry, entering.arrival);
       advance();
       if (line.size > 0) onWaiting();
-      if (!first || line.size <= limits.maxWaiting) return;
+      if (line.size <= limits.maxWaiting) return;
       // Of the client that has most in line: nobody is kept out by another who asked more often.
-      const dropped = line.dropFor(client) ?? (line.remove(client, entry) ? entry : undefined);
+      const dropped = line.dropFor(client);
       dropped?.refuse(refusal(dropped, 'full'));
     });
   }
@@ -146,8 +152,8 @@ export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
     async enter(client, limits, signal) {
       signal.throwIfAborted();
       mostOfClient = limits.maxSessionsPerClient ?? Number.POSITIVE_INFINITY;
-      const entering = { client, limits, beganAt: performance.now() };
-      await turn(entering, signal, true);
+      const entering: Entering = { client, limits, beganAt: performance.now() };
+      await turn(entering, signal);
       let waitedMs = performance.now() - entering.beganAt;
       let held = true;
       return {
@@ -164,7 +170,7 @@ export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
           held = false;
           refusedUntil = performance.now() + refusedMs;
           give(client);
-          await turn(entering, signal, false);
+          await turn(entering, signal);
           held = true;
           waitedMs = performance.now() - entering.beganAt;
         },
