@@ -48,7 +48,10 @@ export interface InstanceDirectory {
   }): Promise<RoutedInstance>;
   /** Ids of the instances that could be picked now. Without it nobody is known to stand in for another. */
   ready?(tenant: string, blockId: string): readonly string[];
-  /** Sessions that a block's ready instances hold together; undefined: none is ready, or they do not say. */
+  /**
+   * Sessions that a block's ready instances hold together; undefined: none is ready, or they do not say. Without it only the
+   * shards themselves say when they are full.
+   */
   slots?(tenant: string, blockId: string): number | undefined;
   /** A caller saw this instance fail: it is checked at once. */
   report(instanceId: string, error: unknown): void;

@@ -6,13 +6,9 @@ import type {
   InstanceProcess,
   InstanceStart,
 } from '../cluster/backend.ts';
-import {
-  connectInstance,
-  type InstanceConnection,
-  type InstanceSelfStatus,
-  mintTicket,
-} from '../dataplane/index.ts';
+import { connectInstance, type InstanceConnection, mintTicket } from '../dataplane/index.ts';
 import type { InstanceDocument } from './instance-document.ts';
+import { readSelfReport, type SelfReport } from './self-report.ts';
 
 /** An instance reports every second; a busy machine may make it late, an author's health check up to 5 s more. */
 const silenceMs = 15_000;
@@ -41,7 +37,7 @@ export class Instance {
   #process: InstanceProcess | undefined;
   #connection: InstanceConnection | undefined;
   #attachment: ReturnType<InstanceConnection['attach']> | undefined;
-  #selfStatus: InstanceSelfStatus | undefined;
+  #selfStatus: Omit<SelfReport, 'spans'> | undefined;
   #lastError: string | undefined;
   /** Monotonic times. */
   #heardAt = performance.now();
@@ -82,7 +78,7 @@ export class Instance {
     return this.#process;
   }
 
-  get selfStatus(): InstanceSelfStatus | undefined {
+  get selfStatus(): Omit<SelfReport, 'spans'> | undefined {
     return this.#selfStatus;
   }
 
@@ -241,11 +237,11 @@ export class Instance {
     this.#onChange();
   }
 
-  #reported(status: InstanceSelfStatus): void {
+  #reported(said: unknown): void {
     this.#heardAt = performance.now();
-    const { spans, ...own } = status;
-    this.#selfStatus = own;
-    if (Array.isArray(spans)) this.#onSpans?.(this.id, spans);
+    const { spans, ...status } = readSelfReport(said);
+    this.#selfStatus = status;
+    if (spans.length > 0) this.#onSpans?.(this.id, spans);
     if (this.#isEnding()) return;
     if (status.state === 'failed') {
       this.fail(status.error?.message ?? `instance '${this.id}' failed without saying why`);

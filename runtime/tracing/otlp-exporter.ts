@@ -1,9 +1,10 @@
+import { endpointOf } from './endpoint.ts';
 import { otlpBody } from './otlp-json.ts';
 import type { Attributes, FinishedSpan } from './span.ts';
 import type { SpanSink } from './tracer.ts';
 
 export interface OtlpExporterOptions {
-  /** All of it, path included. May hold a password: never logged. */
+  /** All of it, path included. May hold a name and a password, which are sent as a header: never logged. */
   readonly url: string;
   /** May hold keys: never logged. */
   readonly headers: Readonly<Record<string, string>>;
@@ -40,7 +41,7 @@ class Refused extends Error {
 /** Sends spans in batches to an OpenTelemetry collector by OTLP over HTTP, as JSON. */
 export function createOtlpExporter(options: OtlpExporterOptions): SpanSink {
   const { timeoutMs = 10_000, delayMs = 5000, maxQueue = 2048, maxBatch = 512, log } = options;
-  const host = new URL(options.url).host;
+  const { url, headers } = endpointOf(options.url, options.headers);
   const queue: FinishedSpan[] = [];
   const ending = new AbortController();
   let exported = 0;
@@ -54,23 +55,36 @@ export function createOtlpExporter(options: OtlpExporterOptions): SpanSink {
     if (trouble === said) return;
     log(
       trouble === undefined
-        ? `traces reach ${host} again`
-        : `traces cannot be exported to ${host}: ${trouble}`,
+        ? `traces reach ${url.host} again`
+        : `traces cannot be exported to ${url.host}: ${trouble}`,
     );
     said = trouble;
   }
 
   async function post(body: string, signal: AbortSignal): Promise<void> {
-    const response = await fetch(options.url, {
-      method: 'POST',
-      headers: { ...options.headers, 'content-type': 'application/json' },
-      body,
+    const response = await fetch(url, {
+      ...{ method: 'POST', headers, body },
       // A redirect would be given the headers, too.
       redirect: 'error',
       signal,
     });
     await response.arrayBuffer();
     if (!response.ok) throw new Refused(response.status, response.headers.get('retry-after'));
+  }
+
+  /** Not AbortSignal.any: it keeps an entry for every request in the signal that lives longest. */
+  async function postInTime(body: string): Promise<void> {
+    const controller = new AbortController();
+    const stop = () => controller.abort();
+    const late = setTimeout(stop, timeoutMs).unref();
+    ending.signal.addEventListener('abort', stop);
+    if (ending.signal.aborted) stop();
+    try {
+      await post(body, controller.signal);
+    } finally {
+      clearTimeout(late);
+      ending.signal.removeEventListener('abort', stop);
+    }
   }
 
   /** How long to wait before the next attempt; undefined: there is none. */
@@ -84,8 +98,7 @@ export function createOtlpExporter(options: OtlpExporterOptions): SpanSink {
     const body = otlpBody(spans, options.resource);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const signals = [AbortSignal.timeout(timeoutMs), ending.signal];
-        await post(body, AbortSignal.any(signals));
+        await postInTime(body);
         exported += spans.length;
         return say(undefined);
       } catch (fault) {

@@ -76,7 +76,7 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
     readyWaitMs: options.readyWaitMs ?? 15_000,
     measuredHops: options.measuredHops,
   });
-  const admission = createModelAdmission((...block) => directory.slots?.(...block));
+  const admission = createModelAdmission(directory.slots?.bind(directory));
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
 

@@ -34,10 +34,11 @@ export const limitsOf = (limits: GenerationLimits | undefined): GenerationLimits
 /**
  * Counts slots by block, because models may share shards.
  *
- * @param slotsOf - of a block's ready instances together; undefined: none is ready, or it is not known
+ * @param slotsOf - of a block's ready instances together; undefined: none is ready, or it is not known. Without it
+ *   only the shards themselves say when they are full
  */
 export function createModelAdmission(
-  slotsOf: (tenant: string, blockId: string) => number | undefined,
+  slotsOf: ((tenant: string, blockId: string) => number | undefined) | undefined,
 ): ModelAdmission {
   /** To be found by who asks; the one asked for last comes last. */
   const rooms = new Map<string, WaitingRoom>();
@@ -88,6 +89,7 @@ export function createModelAdmission(
     const room = createWaitingRoom({
       modelUri,
       hasRoom: () =>
+        !slotsOf ||
         keyed.every((one) => {
           const slots = slotsOf(tenant, one.blockId);
           one.lastSlots = slots || one.lastSlots;
@@ -122,7 +124,7 @@ export function createModelAdmission(
       return room;
     },
     slots(tenant, blocks) {
-      const each = blocks.flatMap((blockId) => slotsOf(tenant, blockId) ?? []);
+      const each = blocks.flatMap((blockId) => slotsOf?.(tenant, blockId) ?? []);
       return each.length === 0 ? undefined : Math.min(...each);
     },
     close() {

@@ -87,14 +87,13 @@ export function createTurnLine<T>(): TurnLine<T> {
       return true;
     },
     dropFor(client) {
-      const own = clients.get(client);
-      let longest: readonly [client: string, waiting: Waiting<T>] | undefined = own && [client, own];
-      for (const [name, waiting] of clients) {
-        if (waiting.items.length > (longest?.[1].items.length ?? 0)) longest = [name, waiting];
-      }
-      const dropped = longest?.[1].items.pop();
-      if (!longest || !dropped) return undefined;
-      left(...longest);
+      let longest = client;
+      const inLine = (name: string) => clients.get(name)?.items.length ?? 0;
+      for (const name of clients.keys()) if (inLine(name) > inLine(longest)) longest = name;
+      const waiting = clients.get(longest);
+      const dropped = waiting?.items.pop();
+      if (!waiting || !dropped) return undefined;
+      left(longest, waiting);
       return dropped.item;
     },
   };

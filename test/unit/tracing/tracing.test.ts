@@ -222,6 +222,31 @@ describe('exporting', () => {
     expect(logged).toEqual([]);
   });
 
+  test('sends a name and password of the address as a header, unless there is such a header', async () => {
+    const address = collector.url.replace('http://', 'http://me%40home:se%3Asame%C3%BC%zz@');
+    const given: Record<string, string>[] = [{}, { Authorization: 'Bearer own' }];
+    for (const headers of given) {
+      const { tracer } = exporter({ url: `${address}/v1/traces`, headers });
+      tracer.start({ name: 'one' }).end();
+      await tracer.close();
+    }
+
+    // What is no percent code stays as it was written.
+    const password = 'se%3Asame%C3%BC%zz';
+    const basic = Buffer.from(`me@home:${password}`).toString('base64');
+    expect(collector.requests.map(({ path, headers }) => [path, headers.authorization])).toEqual([
+      ['/v1/traces', `Basic ${basic}`],
+      ['/v1/traces', 'Bearer own'],
+    ]);
+    const { tracer } = exporter({ url: collector.url.replace('//', '//me:se%3Asame%C3%BC@') });
+    tracer.start({ name: 'two' }).end();
+    await tracer.close();
+    expect(collector.requests.at(-1)?.headers.authorization).toBe(
+      `Basic ${Buffer.from('me:se:sameü').toString('base64')}`,
+    );
+    expect(logged).toEqual([]);
+  });
+
   test('is off where nothing asks for it, and never repeats a secret', async () => {
     const log = (line: string) => logged.push(line);
     const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };

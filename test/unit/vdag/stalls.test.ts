@@ -68,6 +68,18 @@ test('what has stalled is many times as long as usual, and never short', () => {
   expect(limits.beginMs(100, 4)).toBe(11_000);
 });
 
+test('prompts whose beginning shards have do not shorten what others are given', () => {
+  const limits = createStallLimits({ factor: 10, minMs: 100 });
+  limits.began(4000, 4000);
+  for (let count = 0; count < 64; count += 1) limits.began(50, 4000);
+  expect(limits.beginMs(8000, 0)).toBeGreaterThan(70_000);
+  expect(limits.beginMs(8000, 0)).toBeLessThanOrEqual(80_000);
+  // One that waited long tells nothing of a token.
+  limits.began(600_000, 1);
+  limits.stepped(2);
+  expect(limits.beginMs(8000, 0)).toBe(160_000);
+});
+
 test('waiting goes on where nobody can stand in, and its failure is told', async () => {
   let asked = 0;
   const slow = new Promise<string>((resolve) => setTimeout(() => resolve('done'), 60));

@@ -259,4 +259,48 @@ describe('the room', () => {
 
     expect(order).toEqual(['a', 'b']);
   });
+
+  test('serves those whom shards refused as they came, and no more of them wait than may', async () => {
+    let places = 12;
+    let taken = 0;
+    const room = createWaitingRoom({
+      modelUri: 'm:1-stable',
+      hasRoom: () => taken < places,
+      onWaiting() {},
+      onTaken() {
+        taken += 1;
+      },
+      onGiven() {
+        taken -= 1;
+        queueMicrotask(room.advance);
+      },
+    });
+    const limits = limitsWith({ maxWaiting: 4 });
+    const inside = await Promise.all(
+      Array.from({ length: 12 }, () => room.enter('a', limits, never)),
+    );
+    places = 1;
+    const order: number[] = [];
+    const refused: number[] = [];
+    const again = inside.slice(1).map((place, at) =>
+      place.again().then(
+        () => {
+          order.push(at);
+          place.leave();
+        },
+        (error) => {
+          expect(AiosError.from(error).code).toBe('BUSY');
+          refused.push(at);
+        },
+      ),
+    );
+    await settled();
+    expect(room.waiting).toBe(4);
+    inside[0]?.leave();
+    await Promise.all(again);
+
+    expect(order).toEqual([0, 1, 2, 3]);
+    expect(refused).toEqual([4, 5, 6, 7, 8, 9, 10]);
+    expect([room.open, room.waiting]).toEqual([0, 0]);
+  });
 });
