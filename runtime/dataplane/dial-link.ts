@@ -35,10 +35,15 @@ const nobodyListens = (failure: Error): boolean => failure.message.includes('ECO
 export function dialLink(options: DialOptions): Promise<FlowLink> {
   const { subject, resumeMs = defaultResumeMs } = options;
   const id = randomUUID();
+  let attempts = 0;
   const dial = (received?: number): Call => {
     const metadata = options.metadata();
     metadata.set(metadataKeys.link, id);
-    if (received !== undefined) metadata.set(metadataKeys.received, String(received));
+    if (received !== undefined) {
+      attempts += 1;
+      metadata.set(metadataKeys.received, String(received));
+      metadata.set(metadataKeys.attempt, String(attempts));
+    }
     return options.call(metadata);
   };
 
@@ -72,10 +77,13 @@ export function dialLink(options: DialOptions): Promise<FlowLink> {
     const cutAtMs = performance.now();
     const lost = failure ?? new DataPlaneError('SHARD_UNAVAILABLE', `${subject}: it was cut off.`);
     for (;;) {
+      // Closed from this side, while this slept.
+      if (!stream.lost) return;
       const leftMs = resumeMs - (performance.now() - cutAtMs);
       if (leftMs <= 0) return stream.giveUp(lost);
-      call = dial(stream.received);
       try {
+        // Throws where the connection was shut down meanwhile.
+        call = dial(stream.received);
         const peerReceived = await reach(call, leftMs);
         // Closed from this side meanwhile.
         if (!stream.lost) return call.cancel();

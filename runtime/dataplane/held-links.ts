@@ -9,7 +9,8 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 
 /** Longer than a client dials. */
 const holdMs = 5000;
-/** Cut off and held at once; a peer that opens and cuts more has the oldest given up. */
+/** Cut off and held at once; beyond either the oldest is given up, of the peer that cuts so many or of all. */
+const maxCutPerPeer = 8;
 const maxCut = 64;
 
 /** A server's side of links that outlive their connections. */
@@ -25,8 +26,11 @@ export interface HeldLinks {
 }
 
 interface Held {
+  readonly peerId: string;
   readonly stream: ResumableStream;
   call: Call;
+  /** Of the call: 0 is the one that opened the link. */
+  attempt: number;
   timer?: NodeJS.Timeout;
 }
 
@@ -36,28 +40,26 @@ const textOf = (metadata: Metadata, key: string): string => String(metadata.get(
 export function createHeldLinks(selfId: string): HeldLinks {
   const links = new Map<string, Held>();
   /** Those without a connection, the longest first. */
-  const cut = new Set<string>();
+  const cut = new Set<Held>();
 
+  const endCall = (call: Call, message: string) =>
+    call.emit('error', toStatus(new DataPlaneError('SHARD_UNAVAILABLE', message)));
   const refuse = (call: Call) =>
-    call.emit(
-      'error',
-      toStatus(
-        new DataPlaneError(
-          'SHARD_UNAVAILABLE',
-          `instance '${selfId}' does not hold this link any more. Open another.`,
-        ),
-      ),
-    );
+    endCall(call, `instance '${selfId}' does not hold this link any more. Open another.`);
+  const replaced = (call: Call) => endCall(call, 'the link went on over another connection.');
 
   function goOn(key: string, call: Call, received: number): void {
     const held = links.get(key);
     if (!held) return void refuse(call);
+    const attempt = Number(textOf(call.metadata, metadataKeys.attempt));
+    if (!(attempt >= held.attempt)) return void replaced(call);
+    held.attempt = attempt;
     const { stream, call: before } = held;
     clearTimeout(held.timer);
-    cut.delete(key);
+    cut.delete(held);
     // The client knows first where a connection was cut without a word.
     stream.release();
-    before.destroy();
+    replaced(before);
     const metadata = new Metadata();
     metadata.set(metadataKeys.received, String(stream.received));
     call.sendMetadata(metadata);
@@ -67,16 +69,17 @@ export function createHeldLinks(selfId: string): HeldLinks {
     stream.giveUp();
   }
 
-  function hold(key: string): void {
-    const held = links.get(key);
-    if (!held) return;
-    cut.add(key);
-    held.timer = setTimeout(() => {
-      held.stream.giveUp();
-      held.call.end();
-    }, holdMs);
-    const [oldest] = cut;
-    if (cut.size > maxCut && oldest !== undefined) links.get(oldest)?.stream.giveUp();
+  function giveUp({ stream, call }: Held): void {
+    stream.giveUp();
+    refuse(call);
+  }
+
+  function hold(held: Held): void {
+    cut.add(held);
+    held.timer = setTimeout(() => giveUp(held), holdMs);
+    const own = [...cut].filter(({ peerId }) => peerId === held.peerId);
+    const [oldest] = own.length > maxCutPerPeer ? own : cut.size > maxCut ? cut : [];
+    if (oldest) giveUp(oldest);
   }
 
   return {
@@ -95,14 +98,14 @@ export function createHeldLinks(selfId: string): HeldLinks {
         carrier: call,
         // What ends with an error was ended by this side.
         isLoss: (error) => error === undefined,
-        onLost: () => hold(key),
+        onLost: () => hold(held),
       });
-      const held: Held = { stream, call };
+      const held: Held = { peerId, stream, call, attempt: 0 };
       links.set(key, held);
       stream.on('close', () => {
         clearTimeout(held.timer);
-        links.delete(key);
-        cut.delete(key);
+        if (links.get(key) === held) links.delete(key);
+        cut.delete(held);
       });
       return {
         stream,

@@ -7,31 +7,67 @@ export interface ResendBuffer {
   acknowledged(received: number): void;
   /** What a peer that has `received` messages lacks; undefined where that is not kept any more. */
   since(received: number): readonly Buffer[] | undefined;
+  /** Forgets everything: the link is over. */
+  close(): void;
+}
+
+/** What all links of a process keep together: the one that keeps most pays, and cannot resume. */
+export interface ResendPool {
+  readonly buffers: Set<{ readonly bytes: number; halve(): void }>;
+  readonly maxBytes: number;
+  bytes: number;
 }
 
 const maxMessages = 4096;
 const maxBytes = 32 * 2 ** 20;
+const maxProcessBytes = 256 * 2 ** 20;
 
-export function createResendBuffer(): ResendBuffer {
+export const createResendPool = (maxBytes: number): ResendPool => ({
+  buffers: new Set(),
+  maxBytes,
+  bytes: 0,
+});
+const ofProcess = createResendPool(maxProcessBytes);
+
+function shrink(pool: ResendPool): void {
+  while (pool.bytes > pool.maxBytes) {
+    [...pool.buffers].reduce((most, one) => (one.bytes > most.bytes ? one : most)).halve();
+  }
+}
+
+export function createResendBuffer(pool = ofProcess): ResendBuffer {
   let kept: Buffer[] = [];
   let first = 0;
   let bytes = 0;
+  let closed = false;
 
   const drop = (count: number) => {
+    const before = bytes;
     for (let index = 0; index < count; index += 1) bytes -= kept[index]?.length ?? 0;
+    pool.bytes -= before - bytes;
     kept = kept.slice(count);
     first += count;
   };
+  const member = {
+    get bytes() {
+      return bytes;
+    },
+    halve: () => drop(Math.ceil(kept.length / 2)),
+  };
+  pool.buffers.add(member);
 
   return {
     get sent() {
       return first + kept.length;
     },
     push(message) {
+      if (closed) return;
       kept.push(message);
       bytes += message.length;
+      pool.bytes += message.length;
       // A peer that acknowledges nothing costs this much memory, and cannot resume.
-      if (kept.length > maxMessages || bytes > maxBytes) drop(Math.ceil(kept.length / 2));
+      if (kept.length > maxMessages || bytes > maxBytes) member.halve();
+      if (pool.bytes > pool.maxBytes) shrink(pool);
     },
     acknowledged(received) {
       const count = received - first;
@@ -40,6 +76,11 @@ export function createResendBuffer(): ResendBuffer {
     since(received) {
       const index = received - first;
       return index >= 0 && index <= kept.length ? kept.slice(index) : undefined;
+    },
+    close() {
+      closed = true;
+      drop(kept.length);
+      pool.buffers.delete(member);
     },
   };
 }

@@ -61,6 +61,7 @@ export function createResumableStream(options: ResumableOptions): ResumableStrea
     if (over) return;
     over = true;
     current = undefined;
+    resend.close();
     if (error) for (const listener of listeners.error) listener(error);
     tell('close');
   }

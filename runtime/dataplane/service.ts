@@ -93,4 +93,6 @@ export const metadataKeys = {
   link: 'aios-link',
   /** Messages of the link that the sender of this has; in a call it asks to go on, in the answer it agrees. */
   received: 'aios-link-received',
+  /** Counts the calls that ask to go on with a link, from 1: one that was held up on its way must not replace a later one. */
+  attempt: 'aios-link-attempt',
 } as const;

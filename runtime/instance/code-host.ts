@@ -47,7 +47,8 @@ export async function createCodeHost(options: CodeHostOptions): Promise<Workload
     log,
   };
   const answers = createAnswerCache(keptAnswers);
-  let running = 0;
+  /** A way to abort each packet that is answered now. */
+  const running = new Set<AbortController>();
   let idle: (() => void) | undefined;
   let refusal: BlockError | undefined;
 
@@ -108,25 +109,23 @@ export async function createCodeHost(options: CodeHostOptions): Promise<Workload
 
   function begin(packet: Packet, parametersHere: unknown) {
     if (refusal) throw refusal;
-    if (running >= maxConcurrent) {
+    if (running.size >= maxConcurrent) {
       throw new BlockError(
         'BUSY',
-        `block '${blockId}' already answers ${running} packets at '${instanceId}'. Try again in a second.`,
+        `block '${blockId}' already answers ${running.size} packets at '${instanceId}'. Try again in a second.`,
         { details: { retryAfterMs: 1000 } },
       );
     }
-    running += 1;
-    const answer = shareAnswer((signal) =>
-      run(packet, {
-        ...own,
-        parameters: parametersHere,
-        signal: AbortSignal.any([signal, ending.signal]),
-      }),
-    );
+    const controller = new AbortController();
+    running.add(controller);
+    const answer = shareAnswer((signal) => {
+      signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
+      return run(packet, { ...own, parameters: parametersHere, signal: controller.signal });
+    });
     answers.put(packet.sessionId, packet.sequence, answer);
     void answer.done.then(() => {
-      running -= 1;
-      if (running === 0) idle?.();
+      running.delete(controller);
+      if (running.size === 0) idle?.();
     });
     return answer;
   }
@@ -163,7 +162,7 @@ export async function createCodeHost(options: CodeHostOptions): Promise<Workload
         'SHARD_UNAVAILABLE',
         `instance '${instanceId}' is ending. Ask again.`,
       );
-      if (running === 0) return;
+      if (running.size === 0) return;
       await new Promise<void>((resolve) => {
         idle = resolve;
       });
@@ -174,6 +173,7 @@ export async function createCodeHost(options: CodeHostOptions): Promise<Workload
         `instance '${instanceId}' was stopped. Ask again.`,
       );
       ending.abort(refusal);
+      for (const controller of running) controller.abort(refusal);
       try {
         await block.stop?.(own);
       } catch (error) {

@@ -1,4 +1,4 @@
-import { DataPlaneError } from '../../sdk/errors.ts';
+import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import type { RoutedInstance } from '../control-plane.ts';
 import type { ConnectOptions, Frame, FrameLink, InstanceConnection } from '../dataplane/index.ts';
 import { mintTicket } from '../dataplane/index.ts';
@@ -9,7 +9,7 @@ const maxIdleConnections = 256;
 /** What one session hears from an instance. */
 export interface SessionListener {
   onFrame(frame: Frame): void;
-  /** The stream to the instance ended; no more frames come. */
+  /** The stream to the instance ended, or `onFrame` threw; no more frames come. */
   onDown(error: Error): void;
 }
 
@@ -119,7 +119,14 @@ function sortBySession(link: FrameLink, onDown: () => void): SessionLink {
   let mostCredit = 0;
   link.onFrame((frame) => {
     // Frames of a session that has ended here are still on their way for a moment: they are dropped.
-    listeners.get(frame.session)?.onFrame(frame);
+    const listener = listeners.get(frame.session);
+    try {
+      listener?.onFrame(frame);
+    } catch (error) {
+      // The link is shared: what one session cannot read ends that session alone.
+      listeners.delete(frame.session);
+      listener?.onDown(AiosError.from(error));
+    }
     link.grant();
   });
   link.onDown((error) => {

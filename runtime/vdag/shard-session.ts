@@ -1,26 +1,14 @@
-import { AiosError, DataPlaneError, type SerializedError } from '../../sdk/errors.ts';
+import { AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import type { SamplingParameters } from '../../sdk/sampling.ts';
 import type { WireDtype } from '../../sdk/spec/wire-dtype.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
-import {
-  emptyFrame,
-  type Frame,
-  frameLimits,
-  type OpenPayload,
-  type TokenPayload,
-} from '../dataplane/index.ts';
+import { emptyFrame, type Frame, frameLimits, type OpenPayload } from '../dataplane/index.ts';
 import type { InstancePool, SessionLink } from './instance-pool.ts';
 import type { RequestScope } from './request-scope.ts';
 import { routeOf } from './shard-chain.ts';
+import { createShardInbox, readFailure, type SampledToken } from './shard-inbox.ts';
 
-/** What the last shard chose, and the nanoseconds each shard computed and waited: pairs, in order. */
-export interface SampledToken {
-  readonly token: number;
-  readonly choice?: TokenPayload;
-  readonly timings: readonly number[];
-  /** Of `performance.now()`: before anybody asked for it. */
-  readonly cameAtMs: number;
-}
+export type { SampledToken };
 
 /** One answer's place in every shard of a model. */
 export interface ShardSession {
@@ -70,7 +58,7 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
   if (!first || !last) throw new DataPlaneError('SHARD_UNAVAILABLE', 'the model has no shards.');
   const ends = first === last ? [first] : [first, last];
   const pooled = ends.map((instance) => pool.acquire(instance));
-  const inbox = createInbox();
+  const inbox = createShardInbox();
   const stopListening: (() => void)[] = [];
   let links: SessionLink[] = [];
   let sequence = 0;
@@ -206,63 +194,4 @@ function unavailable(instanceId: string, blockId: string, cause: unknown): DataP
     `block '${blockId}': instance ${instanceId} stopped answering. Ask again: the block is being healed.`,
     { cause, details: { instanceId, blockId } },
   );
-}
-
-/** What the shards said, in order, for one reader. */
-function createInbox() {
-  const tokens: SampledToken[] = [];
-  let isOpen = false;
-  let failure: AiosError | undefined;
-  let wake: (() => void) | undefined;
-
-  const changed = () => {
-    wake?.();
-    wake = undefined;
-  };
-  const until = async <T>(read: () => T | undefined): Promise<T> => {
-    for (;;) {
-      if (failure) throw failure;
-      const value = read();
-      if (value !== undefined) return value;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-  };
-
-  return {
-    accept(frame: Frame) {
-      if (frame.type === 'opened') isOpen = true;
-      else if (frame.type === 'token') tokens.push(readToken(frame));
-      else if (frame.type === 'fail') failure ??= readFailure(frame);
-      changed();
-    },
-    fail(error: AiosError) {
-      failure ??= error;
-      changed();
-    },
-    opened: () => until(() => isOpen || undefined),
-    token: () => until(() => tokens.shift()),
-  };
-}
-
-function readToken({ token, timings, payload }: Frame): SampledToken {
-  const cameAtMs = performance.now();
-  if (payload.byteLength === 0) return { token, timings, cameAtMs };
-  return {
-    token,
-    timings,
-    cameAtMs,
-    choice: JSON.parse(new TextDecoder().decode(payload)) as TokenPayload,
-  };
-}
-
-function readFailure({ payload }: Frame): AiosError {
-  try {
-    return AiosError.deserialize(JSON.parse(new TextDecoder().decode(payload)) as SerializedError);
-  } catch (cause) {
-    return new DataPlaneError('SHARD_UNAVAILABLE', 'a shard failed and did not say why.', {
-      cause,
-    });
-  }
 }

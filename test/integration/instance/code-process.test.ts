@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -210,6 +210,7 @@ describe('an author’s block in a process of its own', () => {
 
   it('refuses more packets at once than it may answer', async () => {
     const caller = new AbortController();
+    setMaxListeners(0, caller.signal);
     const waiting = Array.from({ length: 64 }, () =>
       failureOf(ask(block, { do: 'wait' }, { signal: caller.signal })),
     );

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MessageStream } from '../../../runtime/dataplane/index.ts';
 import { farewell, readNote, receivedNote } from '../../../runtime/dataplane/link-notes.ts';
-import { createResendBuffer } from '../../../runtime/dataplane/resend-buffer.ts';
+import { createResendBuffer, createResendPool } from '../../../runtime/dataplane/resend-buffer.ts';
 import {
   createResumableStream,
   type ResumableStream,
@@ -56,6 +56,24 @@ describe('what is kept to be sent again', () => {
     expect(buffer.sent).toBe(100);
     expect(buffer.since(0)).toBeUndefined();
     expect(buffer.since(99)).toHaveLength(1);
+  });
+
+  it('is bounded for all links together: the one that keeps most pays, and one that is over gives its part back', () => {
+    const pool = createResendPool(100);
+    const [small, large, late] = [1, 2, 3].map(() => createResendBuffer(pool));
+    small?.push(Buffer.alloc(10));
+    for (let index = 0; index < 9; index += 1) large?.push(Buffer.alloc(10));
+    expect(pool.bytes).toBe(100);
+    late?.push(Buffer.alloc(10));
+    expect(pool.bytes).toBe(60);
+    expect(small?.since(0)).toHaveLength(1);
+    expect(large?.since(0)).toBeUndefined();
+    expect(large?.since(5)).toHaveLength(4);
+
+    large?.close();
+    large?.push(Buffer.alloc(10));
+    late?.acknowledged(1);
+    expect([pool.bytes, pool.buffers.size]).toEqual([10, 2]);
   });
 });
 
