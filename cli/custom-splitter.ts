@@ -1,7 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type SplitModelOptions, writeSplit } from '../runtime/model/index.ts';
+import {
+  defaultHashCachePath,
+  type SplitModelOptions,
+  writeSplit,
+} from '../runtime/model/index.ts';
 import { runSplitWorker } from '../runtime/split-task/index.ts';
 import { AiosError } from '../sdk/errors.ts';
 import type { WrittenPlan } from '../sdk/spec/plan.ts';
@@ -63,7 +67,12 @@ export async function splitWith(
     await writeFile(splitterFile, code);
     return await runSplitWorker({
       ...{ plan, signal: context.signal, layers: layersOf(context) },
-      order: { split, splitterFile, task: { id: 'local', attempt: 1 } },
+      // Where our environment puts it, which the process does not get.
+      order: {
+        split: { hashCachePath: defaultHashCachePath(), ...split },
+        splitterFile,
+        task: { id: 'local', attempt: 1 },
+      },
       onProgress: (progress) => onProgress?.(progress),
       onLog: (line) => context.note(context.style.dim(line)),
     });

@@ -9,6 +9,7 @@ export {
 export { type CompletePlanOptions, completePlan } from './complete-plan.ts';
 export { createDetokenizer, type Detokenizer } from './detokenizer.ts';
 export { type EvaluateOptions, type Evaluation, evaluateSplit } from './evaluate/evaluate.ts';
+export { defaultHashCachePath } from './hash.ts';
 export { createGraphExecutor, type GraphExecutor } from './onnx-cut/graph-executor.ts';
 export { runShard, runShards } from './onnx-cut/run-shards.ts';
 export { loadOnnxRuntime, type OnnxRuntime } from './onnx-runtime.ts';

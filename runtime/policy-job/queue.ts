@@ -18,13 +18,21 @@ export function createQueue() {
       if (at >= 0) waiting.splice(at, 1);
       return at >= 0;
     },
-    /** @param atWork - how many of a tenant run */
-    next(atWork: (tenant: string) => number): Waiting | undefined {
-      let best = 0;
-      for (const [at, { tenant }] of waiting.entries()) {
-        if (atWork(tenant) < atWork(waiting[best]?.tenant ?? tenant)) best = at;
+    /**
+     * @param atWork - how many of a tenant run
+     * @param mayRun - those it refuses keep their places
+     */
+    next(
+      atWork: (tenant: string) => number,
+      mayRun: (one: Waiting) => boolean = () => true,
+    ): Waiting | undefined {
+      let best: Waiting | undefined;
+      for (const one of waiting) {
+        if (!mayRun(one)) continue;
+        if (!best || atWork(one.tenant) < atWork(best.tenant)) best = one;
       }
-      return waiting.splice(best, 1)[0];
+      if (best) waiting.splice(waiting.indexOf(best), 1);
+      return best;
     },
   };
 }

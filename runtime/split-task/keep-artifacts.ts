@@ -56,10 +56,12 @@ export async function keepArtifacts(
       const { ticket, path: to } = await artifacts.openLink(sizeBytes);
       try {
         await place(path, to);
-      } finally {
-        // Also after a fault: the ticket's place is removed.
-        await artifacts.commitLink(ticket, hash);
+      } catch (fault) {
+        // Nothing lies there to be kept: this removes the ticket's place, and what it says would hide the fault.
+        await artifacts.commitLink(ticket, hash).catch(() => undefined);
+        throw fault;
       }
+      await artifacts.commitLink(ticket, hash);
     }
     doneBytes += sizeBytes;
     onBytes(doneBytes, totalBytes);

@@ -1,7 +1,9 @@
 import type { SplitTask } from '../../sdk/client/split-task.ts';
 import { keptLines, type StoredTask, type TaskStore } from './task-store.ts';
+import { workerLimits } from './worker-protocol.ts';
 
 const saveMs = 1000;
+const cut = (line: string): string => line.slice(0, workerLimits.lineCharacters);
 
 /** A task while it runs: what it says is shown at once, and written now and then. */
 export interface LiveTask {
@@ -40,7 +42,7 @@ export function createLiveTask(
       return stored;
     },
     log(line) {
-      stored = { ...stored, lines: keptLines([...stored.lines, line]) };
+      stored = { ...stored, lines: keptLines([...stored.lines, cut(line)]) };
       soon();
     },
     note(change) {

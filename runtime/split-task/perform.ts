@@ -1,7 +1,9 @@
 import { copyFile, link, mkdir, readdir, rm } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { CreatedPlan } from '../../sdk/client/api.ts';
 import type { SplitTask } from '../../sdk/client/split-task.ts';
+import { AiosError } from '../../sdk/errors.ts';
 import type { HookInput, HookOutput } from '../../sdk/hooks.ts';
 import { hooks } from '../../sdk/hooks.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
@@ -49,6 +51,13 @@ export interface PerformParts extends FindNodeParts {
 
 const mebibyte = 2 ** 20;
 
+/** What was asked for, but no more than this machine, or the container that we run in, has. */
+export function heapMebibytes(wantedBytes: number): number {
+  // 0, or more than there is: nothing but the machine bounds us.
+  const boundBytes = process.constrainedMemory() || Number.POSITIVE_INFINITY;
+  return Math.floor(Math.min(wantedBytes, boundBytes, totalmem()) / mebibyte);
+}
+
 /** Where tasks write while they are not over: what an attempt leaves, the next takes up. */
 export interface TaskFolders {
   readonly perform: Perform;
@@ -80,14 +89,17 @@ export function createPerform(parts: PerformParts): TaskFolders {
       },
       plan: (outline) => askPlanner(parts, attempt, outline),
       layers: {
-        find: async (hash) =>
-          (await layers.list(tenant)).find((layer) => layer.hash === hash) ?? undefined,
+        find: (hash) =>
+          layers.get(tenant, hash).catch((thrown: unknown) => {
+            if (AiosError.from(thrown).code === 'NOT_FOUND') return undefined;
+            throw thrown;
+          }),
         register: async (layer) => void (await layers.register(tenant, layer)),
       },
       onProgress: (progress) => note({ progress }),
       onLog: log,
       signal,
-      heapMebibytes: Math.ceil(request.memoryBytes / mebibyte),
+      heapMebibytes: heapMebibytes(request.memoryBytes),
     });
   }
 

@@ -5,6 +5,13 @@ import { parseAs } from '../../sdk/spec/parse.ts';
 import { weightDtype } from '../../sdk/spec/plan.ts';
 
 const mebibyte = 2 ** 20;
+const hourMs = 3_600_000;
+
+export const requestLimits = {
+  attemptTimeoutMs: 24 * hourMs,
+  /** Where a request names none. */
+  defaultAttemptTimeoutMs: 2 * hourMs,
+} as const;
 
 const splitRequest = z.strictObject({
   model: z.string().min(1).max(1000),
@@ -23,6 +30,7 @@ const splitRequest = z.strictObject({
   copy: z.boolean().default(false),
   create: z.boolean().default(false),
   maxAttempts: z.number().int().min(1).max(10).default(3),
+  attemptTimeoutMs: z.number().int().min(1000).max(requestLimits.attemptTimeoutMs).optional(),
   runOn: z.enum(['here', 'cluster']).default('here'),
   memoryBytes: z
     .number()

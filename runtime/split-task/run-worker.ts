@@ -6,14 +6,17 @@ import type { HookOutput } from '../../sdk/hooks.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { SplitLayerContext } from '../../sdk/split-context.ts';
 import type { ModelOutline } from '../../sdk/splitter.ts';
+import { childEnvironment } from '../child-environment.ts';
 import { entryPath } from '../entry.ts';
 import type { SplitProgress } from '../model/index.ts';
+import { type Heard, invalidPlan, readMessage, readPlan } from './from-worker.ts';
+import { findFileProblems } from './plan-files.ts';
+import { type Ended, killGroup, whenEnded } from './process-group.ts';
 import { readLines } from './read-lines.ts';
 import {
-  type FromWorker,
   type ToWorker,
+  type WorkerCall,
   type WorkerOrder,
-  workerCalls,
   workerLimits,
 } from './worker-protocol.ts';
 
@@ -38,14 +41,18 @@ export async function runSplitWorker(options: RunWorkerOptions): Promise<SplitPl
   const { order, signal, onLog, heapMebibytes = workerLimits.heapMebibytes } = options;
   const child = fork(entryPath('runtime/split-task/worker.js'), [], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // Authors' code runs in it: no credentials, and with what it starts a group that can be killed.
+    ...{ env: childEnvironment(), detached: true },
     execArgv: ['--enable-source-maps', `--max-old-space-size=${heapMebibytes}`],
   });
   let staging: string | undefined;
-  let last: Extract<FromWorker, { type: 'done' | 'failed' }> | undefined;
+  let last: Extract<Heard, { type: 'done' | 'failed' }> | undefined;
   for (const stream of [child.stdout, child.stderr]) {
     if (stream) readLines(stream, workerLimits.lineCharacters, onLog);
   }
-  child.on('message', (message: FromWorker) => {
+  child.on('message', (said) => {
+    const message = readMessage(said);
+    if (!message) return;
     if (message.type === 'staging') staging = stagingOf(order, message.path);
     else if (message.type === 'done' || message.type === 'failed') last = message;
     else if (message.type === 'call') void answer(child, message, options);
@@ -55,7 +62,7 @@ export async function runSplitWorker(options: RunWorkerOptions): Promise<SplitPl
   let killing: NodeJS.Timeout | undefined;
   const cancel = (): void => {
     tell(child, { type: 'cancel' });
-    killing ??= setTimeout(() => child.kill('SIGKILL'), workerLimits.graceMs);
+    killing ??= setTimeout(() => killGroup(child), workerLimits.graceMs);
   };
   signal.addEventListener('abort', cancel, { once: true });
   try {
@@ -69,11 +76,11 @@ export async function runSplitWorker(options: RunWorkerOptions): Promise<SplitPl
     if (last?.type !== 'done' && staging && isOwn) {
       await rm(staging, { recursive: true, force: true });
     }
-    if (last?.type === 'done') return last.plan;
+    if (last?.type === 'done') return await checkedPlan(last.plan, order);
     if (signal.aborted) {
       throw new SplitError('CANCELLED', 'the split was cancelled; nothing was kept.');
     }
-    if (last) throw AiosError.deserialize(last.error);
+    if (last) throw last.error;
     throw endedByItself(how, heapMebibytes);
   } finally {
     clearTimeout(killing);
@@ -81,17 +88,16 @@ export async function runSplitWorker(options: RunWorkerOptions): Promise<SplitPl
   }
 }
 
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
+/** What an author's process calls done may be anything: read again, its files too. @throws {SplitError} SPLIT_PLAN_INVALID */
+async function checkedPlan(
+  answer: unknown,
+  { split, splitterFile }: WorkerOrder,
+): Promise<SplitPlan> {
+  const plan = readPlan(answer, splitterFile === undefined ? 'built-in' : 'own');
+  const problems = splitterFile ? await findFileProblems(plan, resolve(split.outFolder)) : [];
+  if (problems.length > 0) throw invalidPlan(plan.splitter, problems);
+  return plan;
 }
-
-const whenEnded = (child: ChildProcess): Promise<Ended> =>
-  new Promise((resolve, reject) => {
-    child.once('error', reject);
-    // Not 'exit': what it wrote and sent before is still to be read.
-    child.once('close', (code, signal) => resolve({ code, signal }));
-  });
 
 function endedByItself({ code, signal }: Ended, heapMebibytes: number): SplitError {
   // Node ends itself so when its heap is full.
@@ -124,16 +130,15 @@ function tell(child: ChildProcess, message: ToWorker): void {
 
 async function answer(
   child: ChildProcess,
-  { call, method, argument }: Extract<FromWorker, { type: 'call' }>,
+  { call, method, argument }: Extract<Heard, { type: 'call' }>,
   { plan, layers }: RunWorkerOptions,
 ): Promise<void> {
-  const methods: { readonly [M in (typeof workerCalls)[number]]: () => Promise<unknown> } = {
+  const methods: { readonly [M in WorkerCall]: () => Promise<unknown> } = {
     plan: () => plan(argument as ModelOutline),
     findLayer: () => layers.find(String(argument)),
     registerLayer: () => layers.register(argument as { hash: string }),
   };
   try {
-    if (!workerCalls.includes(method)) throw new AiosError('INTERNAL', 'an unknown call.');
     tell(child, { type: 'answer', call, value: await methods[method]() });
   } catch (thrown) {
     tell(child, { type: 'refusal', call, error: AiosError.from(thrown).serialize() });

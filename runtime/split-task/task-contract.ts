@@ -32,7 +32,7 @@ export interface SplitTasks {
   lines(tenant: string, id: string): Promise<readonly string[]>;
   /** @throws {AiosError} NOT_FOUND - it has not succeeded */
   plan(tenant: string, id: string): Promise<SplitPlan>;
-  /** @throws {AiosError} REQUEST_INVALID - it waits, runs or succeeded */
+  /** @throws {AiosError} REQUEST_INVALID - it waits, runs or succeeded; STORE_CONFLICT - somebody else begins it anew */
   retry(tenant: string, id: string): Promise<SplitTask>;
   /** Of one that waits or runs; one that is over is removed. */
   cancel(tenant: string, id: string): Promise<SplitTask>;

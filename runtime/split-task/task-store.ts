@@ -67,14 +67,17 @@ export function createTaskStore(store: Store): TaskStore {
   };
 }
 
-/** The last lines that fit. */
+/** The last lines that fit; of a last one that alone is too long, its beginning. */
 export function keptLines(lines: readonly string[]): readonly string[] {
   let characters = 0;
   let first = lines.length;
   while (first > 0 && lines.length - first < keptLimits.lines) {
     characters += (lines[first - 1]?.length ?? 0) + 1;
-    if (characters > keptLimits.logCharacters) break;
+    if (characters - 1 > keptLimits.logCharacters) break;
     first -= 1;
   }
+  const last = lines.at(-1);
+  if (first === lines.length && last !== undefined)
+    return [last.slice(0, keptLimits.logCharacters)];
   return lines.slice(first);
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isSplitTaskOver, type SplitTask } from '../../sdk/client/split-task.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import { createQueue } from '../policy-job/index.ts';
+import { withDeadline } from './deadline.ts';
 import { createLiveTask, type LiveTask } from './live-task.ts';
 import { readSplitRequest } from './request.ts';
 import { backoffAfter, mayHelp } from './retries.ts';
@@ -12,7 +13,9 @@ export const taskLimits = {
   /** Of one tenant; more are told to come back. */
   waiting: 100,
   /** At once, of all tenants: each takes memory and reads a disk. */
-  running: 2,
+  running: 3,
+  /** At once, of one tenant: those of others find a place. */
+  runningOfTenant: 2,
   /** Ends of the control plane that a task survives, beside its own attempts. */
   brokenOff: 3,
 } as const;
@@ -33,17 +36,36 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
   const running = new Map<string, Running>();
   const timers = new Map<string, NodeJS.Timeout>();
   const entering = new Map<string, number>();
+  /** Names of tasks that are over and are being begun anew or forgotten. */
+  const changing = new Set<string>();
   let closed = false;
 
   const nameOf = (tenant: string, id: string): string => JSON.stringify([tenant, id]);
   const atWork = (tenant: string): number =>
     [...running.values()].filter((one) => one.tenant === tenant).length;
+  /** One that has just ended may wait already to begin anew: until the last attempt is gone, it stays in the queue. */
+  const mayRun = ({ tenant, id }: { readonly tenant: string; readonly id: string }): boolean =>
+    atWork(tenant) < taskLimits.runningOfTenant && !running.has(nameOf(tenant, id));
   const fault = (thrown: unknown): void => log(`split task: ${AiosError.from(thrown).message}`);
 
   /** As it is now: what runs has said more than was written. */
   async function current(tenant: string, id: string): Promise<StoredTask> {
     const live = running.get(nameOf(tenant, id))?.live;
     return live?.stored ?? tasks.require(tenant, id);
+  }
+
+  /** @throws {AiosError} STORE_CONFLICT */
+  async function alone<T>(tenant: string, id: string, change: () => Promise<T>): Promise<T> {
+    const name = nameOf(tenant, id);
+    if (changing.has(name)) {
+      throw new AiosError('STORE_CONFLICT', `split task '${id}' is being changed; try again.`);
+    }
+    changing.add(name);
+    try {
+      return await change();
+    } finally {
+      changing.delete(name);
+    }
   }
 
   async function end(
@@ -74,11 +96,13 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
     const { request } = live.stored;
     const { id, attempts } = live.stored.task;
     try {
-      const { plan, created } = await perform({
-        ...{ tenant, request, taskId: id, attempt: attempts, signal },
-        log: live.log,
-        note: live.note,
-      });
+      const { plan, created } = await withDeadline(request, signal, (within) =>
+        perform({
+          ...{ tenant, request, taskId: id, attempt: attempts, signal: within },
+          log: live.log,
+          note: live.note,
+        }),
+      );
       const { error: _e, ...task } = live.stored.task;
       const facts = { vdagUri: plan.vdag.uri as string, shards: plan.shards.length };
       const how = { state: 'succeeded' as const, ...facts, ...(created ? { created } : {}) };
@@ -136,9 +160,25 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
     await attempt(tenant, live, controller.signal);
   }
 
+  async function anew(tenant: string, id: string): Promise<SplitTask> {
+    const stored = await tasks.require(tenant, id);
+    const { state } = stored.task;
+    if (state !== 'failed' && state !== 'cancelled') {
+      throw new AiosError(
+        'REQUEST_INVALID',
+        `split task '${id}' is ${state}; only one that failed or was cancelled begins anew.`,
+      );
+    }
+    const { endedAtMs: _e, error: _error, ...task } = stored.task;
+    const again: SplitTask = { ...task, state: 'pending', attempts: 0 };
+    await tasks.put(tenant, { ...stored, task: again });
+    queue.add(tenant, id);
+    return again;
+  }
+
   function advance(): void {
     while (!closed && running.size < taskLimits.running) {
-      const next = queue.next(atWork);
+      const next = queue.next(atWork, mayRun);
       if (!next) return;
       const { tenant, id } = next;
       const name = nameOf(tenant, id);
@@ -215,18 +255,7 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
       throw new AiosError('NOT_FOUND', `split task '${id}' is ${task.state}; it has no plan.`);
     },
     async retry(tenant, id) {
-      const stored = await tasks.require(tenant, id);
-      const { state } = stored.task;
-      if (state !== 'failed' && state !== 'cancelled') {
-        throw new AiosError(
-          'REQUEST_INVALID',
-          `split task '${id}' is ${state}; only one that failed or was cancelled begins anew.`,
-        );
-      }
-      const { endedAtMs: _e, error: _error, ...task } = stored.task;
-      const again: SplitTask = { ...task, state: 'pending', attempts: 0 };
-      await tasks.put(tenant, { ...stored, task: again });
-      queue.add(tenant, id);
+      const again = await alone(tenant, id, () => anew(tenant, id));
       advance();
       return again;
     },
@@ -234,7 +263,7 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
       const name = nameOf(tenant, id);
       const { task } = await current(tenant, id);
       if (isSplitTaskOver(task)) {
-        await tasks.remove(tenant, id);
+        await alone(tenant, id, () => tasks.remove(tenant, id));
         return task;
       }
       const isWaiting = queue.remove(tenant, id);

@@ -43,6 +43,10 @@ export type FromWorker =
 export const workerLimits = {
   /** Of a line of log; the rest is cut off. */
   lineCharacters: 2000,
+  /** Of an error's message, or its details as JSON; the rest is cut off. */
+  messageCharacters: 32_768,
+  /** Of a plan or a checkpoint. */
+  problems: 50,
   /** Between two reports of progress of one stage. */
   progressMs: 100,
   /** How long a cancelled process may tidy up before it is killed. */

@@ -43,6 +43,8 @@ export interface SplitTaskRequest {
   readonly create?: boolean | undefined;
   /** How often it is tried where trying again may help. @default 3 */
   readonly maxAttempts?: number | undefined;
+  /** Longest an attempt may take; then it ends with DEADLINE_EXCEEDED. 1 s to 24 h. @default 7_200_000, two hours */
+  readonly attemptTimeoutMs?: number | undefined;
   /**
    * Where the process runs: beside the control plane, or on a node that policies choose, which holds `memoryBytes` for it.
    * @default here

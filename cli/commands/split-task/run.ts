@@ -52,6 +52,12 @@ export const splitTaskRun = defineCommand({
         default: 3,
         describe: 'How often it is tried where that may help',
       })
+      .option('attempt-timeout', {
+        type: 'string',
+        nargs: 1,
+        default: '2h',
+        describe: 'How long one attempt may take',
+      })
       .option('run-on', {
         choices: ['here', 'cluster'] as const,
         default: 'here' as const,
@@ -66,7 +72,7 @@ export const splitTaskRun = defineCommand({
       .option('detach', { type: 'boolean', describe: 'Do not wait for it' }),
   async run(args, context) {
     const { client, progress, signal, style } = context;
-    const [{ parseBytes }, { bundleSplitter }] = await Promise.all([
+    const [{ parseBytes, parseDurationMs }, { bundleSplitter }] = await Promise.all([
       import('../../../sdk/units.ts'),
       import('../../custom-splitter.ts'),
     ]);
@@ -88,6 +94,7 @@ export const splitTaskRun = defineCommand({
       copy: args.copy ?? false,
       create: args.create ?? false,
       maxAttempts: args.attempts,
+      attemptTimeoutMs: parseDurationMs(args.attemptTimeout),
       runOn: args.runOn,
       memoryBytes: parseBytes(args.memory),
     });

@@ -1,16 +1,7 @@
 import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
+import { childEnvironment } from '../../child-environment.ts';
 import type { InstanceBoot } from '../backend.ts';
-
-/** What a process of ours gets of our environment: enough to run Node and native libraries, no credentials. */
-const passedOn = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'LD_LIBRARY_PATH', 'SystemRoot'];
-
-function childEnvironment(): NodeJS.ProcessEnv {
-  const entries = passedOn.flatMap((name) =>
-    process.env[name] ? [[name, process.env[name]]] : [],
-  );
-  return Object.fromEntries(entries);
-}
 
 /**
  * A shard's memory is promised to the megabyte, and its steps leave little garbage: so its young generation stays small, and

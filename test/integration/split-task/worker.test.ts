@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { splitModel, splitters } from '../../../runtime/model/index.ts';
 import { type RunWorkerOptions, runSplitWorker } from '../../../runtime/split-task/index.ts';
 import { AiosError } from '../../../sdk/errors.ts';
@@ -171,6 +171,128 @@ describe('a splitter of one’s own', () => {
       message: expect.stringContaining('told so'),
     });
     expect(await left()).toEqual([]);
+  });
+});
+
+describe('what an author’s process says', () => {
+  const saying = (message: string) =>
+    author({
+      main: `await new Promise((done) => process.send(${message}, done)); process.exit(0);`,
+    });
+
+  test.each([
+    ['{ type: "done", plan: { version: 1, shards: 7 } }', 'SPLIT_PLAN_INVALID'],
+    ['{ type: "done", plan: null }', 'SPLIT_PLAN_INVALID'],
+    ['{ type: "failed", error: { code: "NO_SUCH", message: "m" } }', 'INTERNAL'],
+    ['{ type: "failed", error: 7 }', 'SPLITTER_FAILED'],
+    ['{ type: "call", call: 0, method: "constructor" }', 'SPLITTER_FAILED'],
+    ['7', 'SPLITTER_FAILED'],
+  ])('%s is %s', async (message, code) => {
+    expect((await faultOf(splitWith(saying(message)))).code).toBe(code);
+  });
+
+  test('is no plan where its files are not there', async () => {
+    const plan = await splitModel({
+      ...{ modelFolder: tinyAssistant, outFolder: join(folder, 'built-in'), splitters },
+      ...{ plan: async () => ({ firstLayers: [0] }), hashCachePath: join(folder, 'hashes.json') },
+    });
+
+    const fault = await faultOf(
+      splitWith(saying(`{ type: "done", plan: ${JSON.stringify(plan)} }`)),
+    );
+
+    expect(fault.code).toBe('SPLIT_PLAN_INVALID');
+    expect(fault.problems[0]?.message).toContain('was not written so');
+  });
+
+  test('is cut off where it is too long', async () => {
+    const progress: unknown[] = [];
+    const main = `
+      const long = 'x'.repeat(100_000);
+      process.send({ type: 'log', line: long });
+      process.send({ type: 'progress', progress: { stage: 'main', fraction: 7, message: long, more: long } });
+      process.send({ type: 'progress', progress: { stage: long, fraction: 0, message: '' } });
+      await new Promise((done) => process.send(
+        { type: 'failed', error: { code: 'SPLITTER_FAILED', message: long, details: { long }, problems: Array(99).fill({ path: '$', message: long }) } },
+        done));
+      process.exit(0);`;
+
+    const fault = await faultOf(
+      splitWith(author({ main }), { onProgress: (one) => progress.push(one) }),
+    );
+
+    expect(lines.map(({ length }) => length)).toEqual([2000]);
+    expect(progress.filter((one) => (one as { fraction: number }).fraction === 1)).toContainEqual({
+      ...{ stage: 'main', fraction: 1, message: 'x'.repeat(2000) },
+    });
+    expect(JSON.stringify(progress).length).toBeLessThan(10_000);
+    expect([fault.message.length, fault.problems.length, fault.details]).toEqual([32_768, 50, {}]);
+    expect(fault.problems[0]?.message).toHaveLength(2000);
+  });
+});
+
+test('an author’s process gets none of our credentials', async () => {
+  vi.stubEnv('AIOS_API_KEY', 'a-secret');
+
+  await faultOf(splitWith(author({ begin: 'console.log(JSON.stringify(process.env))' })));
+  vi.unstubAllEnvs();
+
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ PATH: process.env.PATH });
+  expect(lines.join()).not.toContain('a-secret');
+});
+
+describe('a process that it started', () => {
+  const starting = (options: string, then: string) =>
+    author({
+      main: `
+        const { spawn } = await import('node:child_process');
+        const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'],
+          { stdio: ['ignore', 'inherit', 'inherit'], ${options} });
+        await new Promise((done) => child.once('spawn', done));
+        child.unref();
+        context.task.log('pid ' + child.pid);
+        ${then}`,
+    });
+  const grandchild = () => Number(lines.find((line) => line.startsWith('pid '))?.slice(4));
+  const isThere = (pid: number): boolean => {
+    try {
+      process.kill(pid, 0);
+      // Ended, but nobody has asked yet how.
+      return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  };
+
+  test('ends with it', async () => {
+    const fault = await faultOf(splitWith(starting('', 'throw new Error("so");')));
+
+    expect(fault.message).toContain('so');
+    while (isThere(grandchild())) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  test('is not waited for where it left the group', async () => {
+    const fault = await faultOf(splitWith(starting('detached: true', 'throw new Error("so");')));
+    process.kill(grandchild(), 'SIGKILL');
+
+    expect(fault.message).toContain('so');
+  });
+
+  test('does not hold up a cancellation', async () => {
+    const controller = new AbortController();
+
+    const fault = await faultOf(
+      splitWith(starting('', 'for (;;) {}'), {
+        signal: controller.signal,
+        onLog(line) {
+          lines.push(line);
+          controller.abort();
+        },
+      }),
+    );
+
+    expect(fault.code).toBe('CANCELLED');
+    while (isThere(grandchild())) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 });
 

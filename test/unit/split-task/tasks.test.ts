@@ -153,7 +153,7 @@ describe('a split task', () => {
       backoffMs: () => 3_600_000,
     });
     const running = [];
-    for (let n = 0; n < taskLimits.running; n += 1) {
+    for (let n = 0; n < taskLimits.runningOfTenant; n += 1) {
       running.push(await tasks.submit(tenant, { model: `m${n}` }));
     }
     const waiting = await tasks.submit(tenant, { model: 'later' });
@@ -187,6 +187,78 @@ describe('a split task', () => {
     await tasks.close();
   });
 
+  test('begins anew once, however many ask for it at once', async () => {
+    const tasks = await open(
+      performing(failing('CHECKPOINT_INVALID'), untilAborted, failing('INTERNAL')),
+    );
+    const { id } = await tasks.submit(tenant, { model: 'tiny' });
+    await whenOver(tasks, id);
+
+    const asked = await Promise.allSettled([1, 2, 3].map(() => tasks.retry(tenant, id)));
+    while (attempts.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await tasks.close();
+
+    expect(asked.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(attempts).toHaveLength(2);
+  });
+
+  test('that is begun anew before its last attempt is gone runs once at a time', async () => {
+    let atOnce = 0;
+    let most = 0;
+    const inner = createMemoryStore();
+    const tasks = await open(
+      performing(async () => {
+        most = Math.max(most, ++atOnce);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        atOnce -= 1;
+        failing('CHECKPOINT_INVALID')();
+      }),
+      {
+        store: {
+          ...inner,
+          async commit(operations) {
+            const revision = await inner.commit(operations);
+            // As soon as it is written that the task failed, somebody has it begin anew: its attempt is still there.
+            const [first] = operations;
+            const value = first?.type === 'put' ? (first.value as { task?: SplitTask }) : {};
+            if (value.task?.state === 'failed' && attempts.length < 3) {
+              await tasks.retry(tenant, value.task.id);
+            }
+            return revision;
+          },
+        },
+      },
+    );
+
+    const { id } = await tasks.submit(tenant, { model: 'tiny' });
+    while (attempts.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+
+    expect(await whenOver(tasks, id)).toMatchObject({ state: 'failed' });
+    expect([most, attempts.length]).toEqual([1, 3]);
+    await tasks.close();
+  });
+
+  test('ends when an attempt takes too long, and is tried again', async () => {
+    const tasks = await open(performing(untilAborted, () => undefined));
+
+    const { id } = await tasks.submit(tenant, { model: 'tiny', attemptTimeoutMs: 1000 });
+
+    expect(await whenOver(tasks, id)).toMatchObject({ state: 'succeeded', attempts: 2 });
+    expect((await tasks.lines(tenant, id))[0]).toContain('attempt 1 of 3: DEADLINE_EXCEEDED');
+    await tasks.close();
+  });
+
+  test('of one tenant leaves a place for those of others', async () => {
+    const tasks = await open(performing(untilAborted));
+    for (let n = 0; n < taskLimits.running + 1; n += 1) await tasks.submit(tenant, { model: 'm' });
+
+    await tasks.submit('other', { model: 'theirs' });
+    while (attempts.length < taskLimits.running) await new Promise((r) => setTimeout(r, 1));
+
+    expect(attempts.map((attempt) => attempt.tenant)).toEqual([tenant, tenant, 'other']);
+    await tasks.close();
+  });
+
   test('of one tenant is not seen by another', async () => {
     const tasks = await open(performing());
     const { id } = await tasks.submit(tenant, { model: 'tiny' });
@@ -200,7 +272,7 @@ describe('a split task', () => {
   test('is refused where too many wait', async () => {
     const tasks = await open(performing(untilAborted));
     const submit = () => tasks.submit(tenant, { model: 'tiny' });
-    for (let n = 0; n < taskLimits.waiting + taskLimits.running; n += 1) await submit();
+    for (let n = 0; n < taskLimits.waiting + taskLimits.runningOfTenant; n += 1) await submit();
 
     await expect(submit()).rejects.toMatchObject({ code: 'BUSY' });
     await tasks.close();
@@ -213,6 +285,7 @@ describe('a split task', () => {
     { model: 'tiny', outFolder: '/etc' },
     { model: 'tiny', maxAttempts: 11 },
     { model: 'tiny', memoryBytes: 1 },
+    { model: 'tiny', attemptTimeoutMs: 86_400_001 },
   ])('%o is refused before it is kept', async (document) => {
     const tasks = await open(performing());
 
@@ -282,6 +355,13 @@ test('of a log the last lines are kept, within its bounds', () => {
     }),
     { numRuns: 50 },
   );
+});
+
+test('of one line that is too long its beginning is kept', () => {
+  const long = 'x'.repeat(keptLimits.logCharacters * 2);
+
+  expect(keptLines(['before', long])).toEqual([long.slice(0, keptLimits.logCharacters)]);
+  expect(keptLines([long, 'after'])).toEqual(['after']);
 });
 
 test('of the tasks that are over, the newest are kept', async () => {
