@@ -16,6 +16,7 @@ import type { AnyPolicy } from '../sdk/policy.ts';
 import type { WeightDtype, WrittenPlan } from '../sdk/spec/plan.ts';
 import type { Context } from './context.ts';
 import { splitWith } from './custom-splitter.ts';
+import { cutTensorsOf } from './cut-options.ts';
 import { renderBar } from './progress.ts';
 import { modelOf, type Nodes, type Planned, plannerFor, readFit } from './split-fit.ts';
 import type { PlannedSplit } from './split-preview.ts';
@@ -149,7 +150,7 @@ async function withPlanner<T>(
       planner,
       copy: args.copy ?? false,
       ...(args.shards === undefined ? {} : { shards: args.shards }),
-      cutTensors: args.cut?.flatMap((names) => names.split(',')).filter(Boolean) ?? [],
+      cutTensors: cutTensorsOf(args.cut),
       ...(args.maxSessions === undefined ? {} : { maxSessions: args.maxSessions }),
       ...(args.context === undefined ? {} : { contextTokens: args.context }),
       ...(args.dtype ? { dtype: args.dtype } : {}),

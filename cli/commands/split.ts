@@ -3,6 +3,7 @@ import { AiosError } from '../../sdk/errors.ts';
 import { type PendingHashes, weightDtype } from '../../sdk/spec/plan.ts';
 import { formatBytes } from '../../sdk/units.ts';
 import { defineCommand } from '../command.ts';
+import { cutOptions } from '../cut-options.ts';
 import { numeric } from '../numbers.ts';
 import { renderCuts, renderShards } from '../shards.ts';
 import { describeFit, type Planned, renderFit } from '../split-fit.ts';
@@ -36,19 +37,9 @@ export const split = defineCommand({
         type: 'string',
         describe: 'Folder for the stages and plan.json',
       })
-      .option('shards', { ...numeric('--shards', { least: 1, whole: true }), describe: 'How many' })
-      .option('cut', {
-        type: 'string',
-        array: true,
-        nargs: 1,
-        describe: 'Tensors of an ONNX graph to cut at, separated by commas; may be repeated',
-      })
-      .option('fit', {
-        type: 'string',
-        array: true,
-        nargs: 1,
-        describe: 'A cluster whose nodes’ free memory they must fit; may be repeated',
-      })
+      .option('shards', cutOptions.shards)
+      .option('cut', cutOptions.cut)
+      .option('fit', cutOptions.fit)
       .option('planner', {
         type: 'string',
         describe: 'The policy that cuts: a built-in’s URI, or a file of yours',

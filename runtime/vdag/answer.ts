@@ -26,12 +26,6 @@ export interface AnswerOptions {
   readonly watch: Pick<AnswerWatch, 'firstToken' | 'token' | 'parts'>;
 }
 
-/**
- * Resolves once what was written has left: HTTP/2 sends at the end of a turn of the event loop, and so do the other answers
- * whose tokens came in this turn. Text is worked out after that, while the shards compute.
- */
-const sent = () => new Promise<void>((resolve) => setImmediate(resolve));
-
 type TokenEvent = Extract<GenerationEvent, { type: 'token' }>;
 type Sampled = Omit<TokenEvent, 'text'>;
 
@@ -69,7 +63,6 @@ export async function* answer(options: AnswerOptions): AsyncGenerator<Generation
     if (!isEnd && sampled < limit) {
       session.step(token);
       hops.sent(performance.now());
-      await sent();
     }
     if (tokenMs === undefined) {
       timeToFirstTokenMs = cameAtMs - options.startedAtMs;

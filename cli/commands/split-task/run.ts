@@ -1,4 +1,6 @@
+import { weightDtype } from '../../../sdk/spec/plan.ts';
 import { defineCommand } from '../../command.ts';
+import { cutOptions, cutTensorsOf } from '../../cut-options.ts';
 import { numeric } from '../../numbers.ts';
 import { assertSplit, whenSplit } from '../../split-task.ts';
 
@@ -17,19 +19,9 @@ export const splitTaskRun = defineCommand({
         demandOption: true,
         describe: 'As `aios split-task models` lists it',
       })
-      .option('shards', { ...numeric('--shards', { least: 1, whole: true }), describe: 'How many' })
-      .option('cut', {
-        type: 'string',
-        array: true,
-        nargs: 1,
-        describe: 'Tensors of an ONNX graph to cut at, separated by commas; may be repeated',
-      })
-      .option('fit', {
-        type: 'string',
-        array: true,
-        nargs: 1,
-        describe: 'A cluster whose nodes’ free memory they must fit; may be repeated',
-      })
+      .option('shards', cutOptions.shards)
+      .option('cut', cutOptions.cut)
+      .option('fit', cutOptions.fit)
       .option('planner', { type: 'string', nargs: 1, describe: 'URI of the policy that cuts' })
       .option('splitter', { type: 'string', nargs: 1, describe: 'A splitter of yours, a file' })
       .option('max-sessions', {
@@ -41,7 +33,7 @@ export const splitTaskRun = defineCommand({
         describe: 'Longest prompt and answer together, in tokens',
       })
       .option('dtype', {
-        choices: ['fp32', 'fp16', 'int8', 'int4'] as const,
+        choices: weightDtype.options,
         describe: 'Converts the weights',
         defaultDescription: 'as they lie',
       })
@@ -87,7 +79,7 @@ export const splitTaskRun = defineCommand({
       shards: args.shards,
       planner: args.planner,
       fit: args.fit ?? [],
-      cutTensors: args.cut?.flatMap((names) => names.split(',')).filter(Boolean) ?? [],
+      cutTensors: cutTensorsOf(args.cut),
       maxSessions: args.maxSessions,
       contextTokens: args.context,
       dtype: args.dtype,

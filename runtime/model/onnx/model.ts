@@ -1,3 +1,10 @@
+import type {
+  OnnxElementType,
+  OnnxNodeAttribute,
+  OnnxOperation,
+  OnnxPort,
+  OnnxWeights,
+} from '../../../sdk/onnx-graph.ts';
 import { bytes, float, integer, message, packed, string } from './wire.ts';
 
 /** `TensorProto.DataType` numbers, of the types used here. */
@@ -10,49 +17,21 @@ export const onnxTypes = {
   bool: 9,
   float16: 10,
   bfloat16: 16,
-} as const;
-export type OnnxType = keyof typeof onnxTypes;
+} as const satisfies Readonly<Record<OnnxElementType, number>>;
+export type OnnxType = OnnxElementType;
 
 /** A tensor whose bytes lie in a file beside the graph, at any offset. */
-export interface ExternalData {
-  readonly location: string;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-}
+export type ExternalData = Exclude<OnnxWeights['data'], Uint8Array>;
+export type OnnxInitializer = OnnxWeights;
+export type OnnxValue = OnnxPort;
 
-export interface OnnxInitializer {
-  readonly name: string;
-  readonly type: OnnxType;
-  /** `[]` is a scalar. */
-  readonly shape: readonly number[];
-  /** Little-endian bytes inside the graph, or a place outside it. */
-  readonly data: Uint8Array | ExternalData;
-}
-
-export interface OnnxValue {
-  readonly name: string;
-  readonly type: OnnxType;
-  /** A number, or the name of a dimension known only when the graph runs. */
-  readonly shape: readonly (number | string)[];
-}
-
-/** `{ i: 1 }` is an integer, `{ f: 1 }` a float: ONNX tells them apart, JavaScript does not. */
+/** What a splitter may write, and what graphs that are read or built here hold besides. */
 export type OnnxAttribute =
-  | { readonly i: number }
-  | { readonly f: number }
-  | { readonly ints: readonly number[] }
-  | { readonly text: string }
+  | OnnxNodeAttribute
   | { readonly tensor: OnnxInitializer }
   | { readonly graph: OnnxGraph };
 
-export interface OnnxNode {
-  readonly name: string;
-  readonly operator: string;
-  /** `''` is ONNX's own set. */
-  readonly domain: '' | 'com.microsoft';
-  readonly inputs: readonly string[];
-  /** An empty name is an optional output left out. */
-  readonly outputs: readonly string[];
+export interface OnnxNode extends Omit<OnnxOperation, 'attributes'> {
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
 }
 

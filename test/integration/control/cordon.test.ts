@@ -1,9 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../../../cli/run.ts';
-import { startGateway } from '../../../runtime/index.ts';
 import { eventually } from '../../support/system.ts';
 import { fakeIo } from '../../unit/cli/harness.ts';
-import { echoRunner, FakeDriver } from '../../unit/gateway/fakes.ts';
 import { DecidingPlane, told } from './deciding.ts';
 import { tenant } from './plane.ts';
 
@@ -121,10 +119,7 @@ test('a pre-check of cluster_mgmt may refuse it, and what is not there is named'
 });
 
 test('from the command line: cordoned, shown, lifted', async () => {
-  const gateway = await startGateway({
-    ...{ controlPlane: plane.api, driver: new FakeDriver(), runner: echoRunner },
-    log: (line) => plane.log.push(line),
-  });
+  const gateway = await plane.serve();
   const aios = async (...line: string[]) => {
     const io = fakeIo({ env: { AIOS_URL: gateway.url, NO_COLOR: '1' } });
     const code = await run(line, io);

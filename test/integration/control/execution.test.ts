@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../../cli/run.ts';
-import { type Gateway, startGateway } from '../../../runtime/index.ts';
+import type { Gateway } from '../../../runtime/index.ts';
 import type { PolicyJob } from '../../../sdk/client/control.ts';
 import { connect } from '../../../sdk/client/index.ts';
 import { eventually } from '../../support/system.ts';
 import { fakeIo } from '../../unit/cli/harness.ts';
-import { echoRunner, FakeDriver } from '../../unit/gateway/fakes.ts';
 import { HttpExecutor } from '../policy/executing.ts';
 import { Plane, tenant } from './plane.ts';
 
@@ -26,10 +25,7 @@ beforeEach(async () => {
   });
   const policyExecutors = [await executor.start()];
   plane = await new Plane().up({ policyExecutors });
-  gateway = await startGateway({
-    ...{ controlPlane: plane.api, driver: new FakeDriver(), runner: echoRunner },
-    log: (line) => plane.log.push(line),
-  });
+  gateway = await plane.serve();
   const execution = { type: 'remote', executor: 'python' };
   await plane.api.create(tenant, 'policy', { uri, hook: 'function', execution });
 });

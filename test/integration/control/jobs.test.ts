@@ -2,12 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { run } from '../../../cli/run.ts';
 import { builtinPolicies } from '../../../policies/index.ts';
-import { type Gateway, startGateway } from '../../../runtime/index.ts';
+import type { Gateway } from '../../../runtime/index.ts';
 import type { PolicyJob } from '../../../sdk/client/control.ts';
 import { definePolicy } from '../../../sdk/policy.ts';
 import { eventually } from '../../support/system.ts';
 import { fakeIo } from '../../unit/cli/harness.ts';
-import { echoRunner, FakeDriver } from '../../unit/gateway/fakes.ts';
 import { bundle, Plane, tenant } from './plane.ts';
 
 const source = `
@@ -36,10 +35,7 @@ let plane: Plane;
 let gateway: Gateway;
 const up = async () => {
   await plane.up({ policies: [...builtinPolicies, strict] });
-  gateway = await startGateway({
-    ...{ controlPlane: plane.api, driver: new FakeDriver(), runner: echoRunner },
-    log: (line) => plane.log.push(line),
-  });
+  gateway = await plane.serve();
 };
 beforeEach(async () => {
   plane = new Plane();

@@ -2,10 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { run } from '../../../cli/run.ts';
 import { builtinPolicies } from '../../../policies/index.ts';
-import { type Gateway, startGateway } from '../../../runtime/index.ts';
+import type { Gateway } from '../../../runtime/index.ts';
 import { definePolicy } from '../../../sdk/policy.ts';
 import { fakeIo } from '../../unit/cli/harness.ts';
-import { echoRunner, FakeDriver } from '../../unit/gateway/fakes.ts';
 import { DecidingPlane, obedientPolicies, told } from './deciding.ts';
 import { bundle, tenant } from './plane.ts';
 
@@ -81,10 +80,7 @@ let gateway: Gateway;
 beforeEach(async () => {
   plane = await new ManagedPlane().up();
   await plane.simulate();
-  gateway = await startGateway({
-    ...{ controlPlane: plane.api, driver: new FakeDriver(), runner: echoRunner },
-    log: (line) => plane.log.push(line),
-  });
+  gateway = await plane.serve();
 });
 afterEach(async () => {
   await gateway.close();

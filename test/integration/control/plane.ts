@@ -9,8 +9,11 @@ import {
   type ControlPlane,
   type ControlPlaneOptions,
   createControlPlane,
+  type Gateway,
+  startGateway,
 } from '../../../runtime/index.ts';
 import type { BlockStatus, InstanceStatus, SystemStatus } from '../../../sdk/client/api.ts';
+import { echoRunner, FakeDriver } from '../../unit/gateway/fakes.ts';
 
 export const tenant = 'default';
 export const componentUri = 'test.echo:1.0.0-stable';
@@ -95,6 +98,14 @@ export class Plane {
       ...options,
     });
     return this;
+  }
+
+  /** Over HTTP, for the command line; whoever asked closes it first. */
+  serve(): Promise<Gateway> {
+    return startGateway({
+      ...{ controlPlane: this.api, driver: new FakeDriver(), runner: echoRunner },
+      log: (line) => this.log.push(line),
+    });
   }
 
   async down(): Promise<void> {

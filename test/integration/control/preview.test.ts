@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../../../cli/run.ts';
-import { type Gateway, startGateway } from '../../../runtime/index.ts';
+import type { Gateway } from '../../../runtime/index.ts';
 import type { PlacementPreview } from '../../../sdk/client/index.ts';
 import { fakeIo } from '../../unit/cli/harness.ts';
-import { echoRunner, FakeDriver } from '../../unit/gateway/fakes.ts';
 import { DecidingPlane } from './deciding.ts';
 import { tenant } from './plane.ts';
 
@@ -14,10 +13,7 @@ let gateway: Gateway;
 beforeEach(async () => {
   plane = await new DecidingPlane().up();
   await plane.simulate();
-  gateway = await startGateway({
-    ...{ controlPlane: plane.api, driver: new FakeDriver(), runner: echoRunner },
-    log: (line) => plane.log.push(line),
-  });
+  gateway = await plane.serve();
 });
 afterEach(async () => {
   await gateway.close();
