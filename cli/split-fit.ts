@@ -1,6 +1,5 @@
-import { AiosError } from '../sdk/errors.ts';
 import type { HookInput, HookOutput } from '../sdk/hooks.ts';
-import type { ModelOutline } from '../sdk/splitter.ts';
+import { fitOf, type PlannerFit } from '../sdk/planner-question.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
 
@@ -9,7 +8,7 @@ export type Nodes = Question['nodes'];
 type Node = Nodes[number];
 
 /** What a model is to fit, as the server measured it. */
-export type Fit = Pick<Question, 'nodes' | 'links'>;
+export type Fit = PlannerFit;
 
 /** What a planner made of it. */
 export interface Planned {
@@ -22,52 +21,19 @@ const shownNodes = 5;
 const slowFraction = 0.8;
 const nameOf = ({ clusterId, nodeId }: Node): string => `${clusterId}/${nodeId}`;
 
-/** What the healthy nodes of the clusters with a free core may still promise, how fast they are, and the ways between them. */
+/**
+ * What the clusters named have for a model, as the server measured it.
+ *
+ * @throws {AiosError} NOT_FOUND; SPLIT_INFEASIBLE - none of their nodes is healthy and has a core to promise
+ */
 export async function readFit({ client }: Context, clusters: readonly string[]): Promise<Fit> {
   const found = await Promise.all(clusters.map((id) => client.get('cluster', id)));
-  const nodes = found.flatMap(({ spec, nodes: snapshots }) =>
-    snapshots
-      // A shard computes on a core of its own.
-      .filter(({ healthy, free }) => healthy && free.cpuCores >= 1)
-      .map(({ id, free, measured }): Node => {
-        const { weightBytesPerSecond } = measured ?? {};
-        return {
-          ...{ clusterId: spec.id, nodeId: id },
-          ...{ freeMemoryBytes: free.memoryBytes, cpuCores: free.cpuCores },
-          ...(weightBytesPerSecond === undefined ? {} : { weightBytesPerSecond }),
-        };
-      }),
-  );
-  if (clusters.length > 0 && nodes.length === 0) {
-    throw new AiosError(
-      'SPLIT_INFEASIBLE',
-      `no node of ${clusters.join(', ')} is healthy and has a core to promise; there is nothing to fit the model to.`,
-    );
-  }
-  const names = new Set(nodes.map(nameOf));
-  const links = new Map<string, NonNullable<Question['links']>[number]>();
-  for (const { between, values } of found.flatMap((cluster) => cluster.links ?? [])) {
-    const { latencyMs, bytesPerSecond } = values;
-    if (bytesPerSecond === undefined || !between.every((name) => names.has(name))) continue;
-    links.set(JSON.stringify(between), { between, latencyMs, bytesPerSecond });
-  }
-  return { nodes, ...(links.size > 0 ? { links: [...links.values()] } : {}) };
+  return fitOf(found.map(({ spec, ...cluster }) => ({ ...cluster, id: spec.id })));
 }
 
 /** The planner that is asked where nobody named one: the fastest cut needs measured nodes. */
 export const plannerFor = ({ nodes }: Fit, otherwise: string): string =>
   nodes.some((node) => node.weightBytesPerSecond !== undefined) ? 'fastest' : otherwise;
-
-/** @param maxSessions - that its KV cache is for */
-export function modelOf(outline: ModelOutline, maxSessions: number): Question['model'] {
-  const { name, layers, embeddingBytes, headBytes, overheadBytes } = outline;
-  const { contextTokens, activationBytes, weightDtype } = outline;
-  return {
-    ...{ name, layers, embeddingBytes, headBytes, overheadBytes, contextTokens, maxSessions },
-    ...(activationBytes === undefined ? {} : { activationBytes }),
-    ...(weightDtype === undefined ? {} : { weightDtype }),
-  };
-}
 
 const speedText = (bytesPerSecond: number): string => `${formatBytes(bytesPerSecond)}/s of weights`;
 

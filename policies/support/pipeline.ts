@@ -1,216 +1,185 @@
-import type { HookInput } from '../../sdk/hooks.ts';
-import { createSizer } from './partition.ts';
+import { nodeOrders } from './node-orders.ts';
+import { type Costs, inUnits, ofNodes } from './pipeline-costs.ts';
+import {
+  alike,
+  type Find,
+  improve,
+  type Pipeline,
+  type Search,
+  searchOf,
+} from './pipeline-search.ts';
+import { type Space, spent, type Work } from './pipeline-table.ts';
+import { shortest } from './shortest-pipeline.ts';
 
-type Question = HookInput<'splitPlanner'>;
+export { type Costs, pipelineCosts } from './pipeline-costs.ts';
+export type { Pipeline } from './pipeline-search.ts';
 
-/** Shards in order: the node of each and its first layer; and the milliseconds between two tokens. */
-export interface Pipeline {
-  readonly nodes: readonly number[];
-  readonly firstLayers: readonly number[];
-  readonly periodMs: number;
-  /** Milliseconds of its slowest part. */
-  readonly maxMs: number;
+/** What was found, and whether there is none faster. */
+export interface Fastest extends Pipeline {
+  readonly isProven: boolean;
+  /** Steps that the search took. */
+  readonly work: number;
 }
 
-/** Where nobody measured, all nodes are alike. */
-const assumedBytesPerSecond = 5e9;
-const assumedLink = { latencyMs: 0.2, bytesPerSecond: 1e9 };
-const refinements = 20;
-const evenings = 10;
-/** Part of a period that nobody could measure. */
-const alike = 1e-9;
+/** So many nodes are searched to the end, whatever it takes. */
+export const searchedNodes = 12;
+/** More nodes are searched while no more of them than this turn out to matter, and no longer than this. */
+const mattering = 16;
+const searchSteps = 7e6;
+/** Layers that are cut apart: of more, neighbours go together. */
+const searchedLayers = 64;
+/** Where no cut of those fits. */
+const finestLayers = 256;
+/** Halvings on the way to a slowest part that takes least. */
+const evenings = 20;
 
-const median = (values: readonly number[], otherwise: number): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? otherwise;
-
-/** What each part of a pipeline costs, in milliseconds a token. */
-export interface Costs {
-  readonly layers: number;
-  readonly nodes: number;
-  /** Infinite where it does not fit. */
-  shard(node: number, from: number, to: number): number;
-  hop(from: number, to: number): number;
-}
-
-/** @param question - of the hook; what is not measured is taken as the median of what is */
-export function pipelineCosts({ model, nodes, links = [] }: Question): Costs {
-  const bytes = createSizer(model);
-  const before = [0];
-  for (const { residentBytes } of model.layers) before.push((before.at(-1) ?? 0) + residentBytes);
-  const count = model.layers.length;
-  const measured = nodes.flatMap(({ weightBytesPerSecond: speed }) => speed ?? []);
-  const usual = median(measured, assumedBytesPerSecond);
-  const usualLink = {
-    latencyMs: median(
-      links.map(({ latencyMs }) => latencyMs),
-      assumedLink.latencyMs,
-    ),
-    bytesPerSecond: median(
-      links.map((l) => l.bytesPerSecond),
-      assumedLink.bytesPerSecond,
-    ),
+/** The best of an order, any of its nodes left out. */
+function alongOrder(search: Search, order: readonly number[], known?: Pipeline) {
+  const { costs, readers, shards, floorMs, work, missing } = search;
+  const { nodes } = costs;
+  const ordered = ofNodes(costs, order);
+  const space: Space = { chained: true, bits: [], ...(shards === undefined ? {} : { shards }) };
+  const missingMs = new Float64Array((costs.layers + 1) * order.length);
+  for (let at = 0; at < missingMs.length; at += 1) {
+    const node = order[at % order.length] ?? 0;
+    missingMs[at] = missing.afterMs[Math.floor(at / order.length) * nodes + node] ?? 0;
+  }
+  const find: Find = (limits) => {
+    const found = shortest(ordered, space, { ...limits, missingMs }, work);
+    if (!found || found === spent) return found;
+    return { ...found, rows: found.rows.map((row) => order[row] ?? 0) };
   };
-  const names = nodes.map(({ clusterId, nodeId }) => `${clusterId}/${nodeId}`);
-  const key = (a: string, b: string): string => JSON.stringify([a, b].sort());
-  const known = new Map(links.map((link) => [key(...link.between), link]));
-  const hops = names.map((a) =>
-    names.map((b) => {
-      const { latencyMs, bytesPerSecond } = known.get(key(a, b)) ?? usualLink;
-      return latencyMs + ((model.activationBytes ?? 0) / bytesPerSecond) * 1000;
-    }),
-  );
-  return {
-    layers: count,
-    nodes: nodes.length,
-    shard(node, from, to) {
-      const { freeMemoryBytes = 0, weightBytesPerSecond = usual } = nodes[node] ?? {};
-      if (bytes(from, to) > freeMemoryBytes) return Number.POSITIVE_INFINITY;
-      const weights =
-        (before[to] ?? 0) - (before[from] ?? 0) + (to === count ? model.headBytes : 0);
-      return (weights / weightBytesPerSecond) * 1000;
-    },
-    hop: (from, to) => hops[from]?.[to] ?? 0,
-  };
+  return improve(ordered, find, readers, floorMs, known).best;
 }
 
-const ones = (bits: number): number => bits.toString(2).replaceAll('0', '').length;
-
-interface Shortest {
-  readonly sumMs: number;
-  readonly maxMs: number;
-  readonly nodes: readonly number[];
-  readonly firstLayers: readonly number[];
+function alongOrders(search: Search): Pipeline | undefined {
+  let best: Pipeline | undefined;
+  for (const order of nodeOrders(search.costs)) {
+    best = alongOrder(search, order, best);
+    if (best && best.periodMs * (1 - alike) < search.floorMs) break;
+  }
+  return best;
 }
 
 /**
- * The pipeline with the least sum, no part of which takes longer than `limitMs`: dynamic programming over which nodes are
- * used, the last of them, and how many layers they hold. O(2ⁿ · n² · layers²).
+ * Every order of every choice of nodes. Nodes may first be used any number of times, which is quick to search; those that
+ * were used twice where that is fastest may then be used once only, until none is used twice.
  */
-function shortest(costs: Costs, limitMs: number, shards?: number): Shortest | undefined {
-  const { layers, nodes } = costs;
-  const width = layers + 1;
-  const at = (used: number, last: number, placed: number): number =>
-    (used * nodes + last) * width + placed;
-  const best = new Float64Array((1 << nodes) * nodes * width).fill(Number.POSITIVE_INFINITY);
-  /** From where: the node before (or itself, for the first) and the layer it began at. */
-  const began = new Int32Array(best.length).fill(-1);
-  const came = new Int8Array(best.length).fill(-1);
-
-  function extend(used: number, previous: number, from: number, soFar: number): void {
-    for (let node = 0; node < nodes; node += 1) {
-      if (used & (1 << node)) continue;
-      const hop = previous < 0 ? 0 : costs.hop(previous, node);
-      if (hop > limitMs) continue;
-      for (let to = layers; to > from; to -= 1) {
-        const part = costs.shard(node, from, to);
-        if (part > limitMs || part === Number.POSITIVE_INFINITY) continue;
-        const state = at(used | (1 << node), node, to);
-        const sum = soFar + hop + part;
-        if (sum >= (best[state] ?? 0)) continue;
-        best[state] = sum;
-        began[state] = from;
-        came[state] = previous;
-      }
+function everyOrder({ costs, work, shards, missing }: Search): Find {
+  const { nodes } = costs;
+  const bits = new Array<number>(nodes).fill(0);
+  let used = 0;
+  const once = (row: number): void => {
+    if (bits[row] !== 0) return;
+    bits[row] = 1 << used;
+    used += 1;
+  };
+  const all = (): void => {
+    for (let row = 0; row < nodes; row += 1) once(row);
+  };
+  if (shards !== undefined) all();
+  const count = shards === undefined ? {} : { shards };
+  return (limits) => {
+    for (;;) {
+      const space = { chained: false, bits, ...count };
+      const found = shortest(costs, space, { ...limits, missingMs: missing.afterMs }, work);
+      if (found === undefined || found === spent) return found;
+      const twice = found.rows.filter((row, at) => found.rows.indexOf(row) < at);
+      if (twice.length === 0) return found;
+      if (used + new Set(twice).size > mattering) return spent;
+      for (const row of twice) once(row);
+      // Nodes that are used once have room to tell of: where most are, all may as well be.
+      if (nodes <= mattering && used > nodes / 2) all();
     }
-  }
+  };
+}
 
-  extend(0, -1, 0, 0);
-  for (let used = 1; used < 1 << nodes; used += 1) {
-    for (let last = 0; last < nodes; last += 1) {
-      if (!(used & (1 << last))) continue;
-      for (let placed = 1; placed < layers; placed += 1) {
-        const sum = best[at(used, last, placed)] ?? Number.POSITIVE_INFINITY;
-        if (sum < Number.POSITIVE_INFINITY) extend(used, last, placed, sum);
-      }
-    }
+/** Of pipelines along the same nodes that are as fast, the one whose slowest part takes least: others may share its nodes. */
+function evened(search: Search, best: Pipeline): Pipeline {
+  const { costs, readers, work } = search;
+  if (best.sumMs / readers <= best.maxMs || best.nodes.length === 1) return best;
+  const ordered = ofNodes(costs, best.nodes);
+  const space: Space = { chained: true, bits: [], shards: best.nodes.length };
+  const sumMs = best.periodMs * (1 + alike) * readers;
+  let evenest = best;
+  let low = 0;
+  for (let step = 0; step < evenings && low < evenest.maxMs; step += 1) {
+    const partMs = (low + evenest.maxMs) / 2;
+    const found = shortest(ordered, space, { partMs, sumMs }, work);
+    if (found && found !== spent) {
+      evenest = { ...best, firstLayers: found.firstLayers, sumMs: found.sumMs, maxMs: found.maxMs };
+    } else low = partMs;
   }
+  return { ...evenest, periodMs: Math.max(evenest.sumMs / readers, evenest.maxMs) };
+}
 
-  let end: { used: number; last: number; sumMs: number } | undefined;
-  for (let used = 1; used < 1 << nodes; used += 1) {
-    if (shards !== undefined && ones(used) !== shards) continue;
-    for (let last = 0; last < nodes; last += 1) {
-      const sumMs = best[at(used, last, layers)] ?? Number.POSITIVE_INFINITY;
-      if (sumMs < (end?.sumMs ?? Number.POSITIVE_INFINITY)) end = { used, last, sumMs };
-    }
-  }
-  if (!end) return undefined;
-
-  const order: number[] = [];
-  const firstLayers: number[] = [];
-  let maxMs = 0;
-  for (let { used, last } = end, placed = layers; last >= 0; ) {
-    const state = at(used, last, placed);
-    const from = began[state] ?? 0;
-    const previous = came[state] ?? -1;
-    order.unshift(last);
-    firstLayers.unshift(from);
-    maxMs = Math.max(maxMs, costs.shard(last, from, placed));
-    if (previous >= 0) maxMs = Math.max(maxMs, costs.hop(previous, last));
-    used &= ~(1 << last);
-    placed = from;
-    last = previous;
-  }
-  return { sumMs: end.sumMs, maxMs, nodes: order, firstLayers };
+/** Neighbouring layers as one, in parts of which there are no more than `most`. */
+function coarser(costs: Costs, most: number) {
+  const size = Math.ceil(costs.layers / most);
+  const count = size === 0 ? 0 : Math.ceil(costs.layers / size);
+  const firstLayers = Array.from({ length: count }, (_, unit) => unit * size);
+  return { costs: size <= 1 ? costs : inUnits(costs, firstLayers), firstLayers };
 }
 
 /**
  * The pipeline with the shortest time between two tokens of all readers together. With as many readers as keep every part
  * busy that is its slowest part; one reader waits for the sum of them. In between, `max(sum / readers, slowest)`.
  *
- * @param shards - exactly so many, where somebody asked for them
- * @returns nothing where the model does not fit; exact to a millionth
+ * What is promised, each to a few millionths, and of models of more than 64 layers for cuts into 64 parts:
+ * - Up to 12 nodes none is faster, so that a node more never makes it slower.
+ * - Of more nodes none is faster where `isProven`: a node more makes nothing slower where it is proven with that node.
+ * - In any case it is as fast as the best along any of ten orders in which nodes stand for what they are themselves, any nodes
+ *   left out; a node more makes that best never slower, nor impossible. Every pipeline of one or two shards is among them.
+ *
+ * The work is bounded, and counted: the same question has the same answer on every machine. It grows with
+ * nodes² · layers; from 13 nodes on the search beyond the orders ends after seven million steps.
+ *
+ * @param shards - exactly so many, where somebody asked for them; of more than 12 nodes along the orders alone
+ * @returns nothing where the model does not fit
  */
 export function fastestPipeline(
   costs: Costs,
   readers: number,
   shards?: number,
-): Pipeline | undefined {
-  const pipeline = ({ sumMs, maxMs, nodes, firstLayers }: Shortest): Pipeline => ({
-    ...{ nodes, firstLayers, maxMs },
-    periodMs: Math.max(sumMs / readers, maxMs),
-  });
-  const free = shortest(costs, Number.POSITIVE_INFINITY, shards);
-  if (!free) return undefined;
-  let best = pipeline(free);
-  // A tighter limit makes the slowest part faster and the sum longer: where they meet is the best.
-  let impossible = free.sumMs / readers;
-  let limit = free.maxMs;
-  for (let step = 0; step < refinements && limit > impossible; step += 1) {
-    const middle = (limit + impossible) / 2;
-    const found = shortest(costs, middle, shards);
-    if (!found) {
-      impossible = middle;
-      continue;
-    }
-    const candidate = pipeline(found);
-    if (candidate.periodMs < best.periodMs) best = candidate;
-    if (found.sumMs / readers > middle) impossible = middle;
-    else limit = Math.min(middle, found.maxMs);
+): Fastest | undefined {
+  const work: Work = { done: 0, most: Number.POSITIVE_INFINITY };
+  const { costs: units, firstLayers } = coarser(costs, searchedLayers);
+  const along = searchOf(units, readers, shards, work, Number.POSITIVE_INFINITY);
+  let best = alongOrders(along);
+  let isProven = best !== undefined && best.periodMs * (1 - alike) < along.floorMs;
+  const isSmall = costs.nodes <= searchedNodes;
+  if (!isProven && (isSmall || shards === undefined)) {
+    const most = isSmall ? Number.POSITIVE_INFINITY : work.done + searchSteps;
+    const budget = { ...work, most };
+    const aimMs = best?.periodMs ?? Number.POSITIVE_INFINITY;
+    const search = searchOf(units, readers, shards, budget, aimMs);
+    ({ best, isProven } = improve(units, everyOrder(search), readers, search.floorMs, best));
+    work.done = budget.done;
   }
-  return evener(costs, best, readers, shards) ?? best;
+  if (best) {
+    const cut = evened(along, best);
+    const from = cut.firstLayers.map((unit) => firstLayers[unit] ?? 0);
+    return { ...cut, firstLayers: from, isProven, work: work.done };
+  }
+  if (costs.layers <= searchedLayers) return undefined;
+  const finer = coarser(costs, finestLayers);
+  const found = alongOrders(searchOf(finer.costs, readers, shards, work, Number.POSITIVE_INFINITY));
+  if (!found) return undefined;
+  const from = found.firstLayers.map((unit) => finer.firstLayers[unit] ?? 0);
+  return { ...found, firstLayers: from, isProven: false, work: work.done };
 }
 
-/** Of pipelines that are as fast, the one whose slowest part takes least: others may share its nodes. */
-function evener(
+/** The fastest along these nodes in this order, any of them left out. */
+export function fastestAlong(
   costs: Costs,
-  best: Pipeline,
+  order: readonly number[],
   readers: number,
-  shards?: number,
 ): Pipeline | undefined {
-  if (best.nodes.length === 1) return undefined;
-  let found: Pipeline | undefined;
-  let [low, high] = [0, best.maxMs];
-  for (let step = 0; step < evenings; step += 1) {
-    const middle = (low + high) / 2;
-    const part = shortest(costs, middle, shards);
-    const periodMs = part && Math.max(part.sumMs / readers, part.maxMs);
-    if (!part || periodMs === undefined || periodMs > best.periodMs * (1 + alike)) {
-      low = middle;
-      continue;
-    }
-    const { nodes, firstLayers, maxMs } = part;
-    found = { nodes, firstLayers, maxMs, periodMs };
-    high = Math.min(middle, maxMs);
-  }
-  return found;
+  const { costs: units, firstLayers } = coarser(costs, finestLayers);
+  const work: Work = { done: 0, most: Number.POSITIVE_INFINITY };
+  const search = searchOf(units, readers, undefined, work, Number.POSITIVE_INFINITY);
+  const found = alongOrder(search, order);
+  return (
+    found && { ...found, firstLayers: found.firstLayers.map((unit) => firstLayers[unit] ?? 0) }
+  );
 }

@@ -1,33 +1,31 @@
 import { AiosError } from '../../sdk/errors.ts';
-import type { HookInput } from '../../sdk/hooks.ts';
-import type { Inventory } from '../metrics/index.ts';
+import { fitOf, type PlannerFit } from '../../sdk/planner-question.ts';
+import type { Inventory, SpeedBook } from '../metrics/index.ts';
 import type { Placement } from '../placement/placement.ts';
 
+export interface FreeNodesParts {
+  readonly inventory: Pick<Inventory, 'cluster'>;
+  readonly placement: Pick<Placement, 'snapshot'>;
+  readonly speeds: Pick<SpeedBook, 'links'>;
+}
+
 /**
- * What healthy nodes of the clusters may still promise: none named, none known.
+ * What nodes of the clusters may still promise, how fast they are, and the ways between them, as they are now.
  *
- * @throws {AiosError} NOT_FOUND - no such cluster; SPLIT_INFEASIBLE - none of their nodes is healthy
+ * @param clusterIds - none named, none known
+ * @throws {AiosError} NOT_FOUND - no such cluster; SPLIT_INFEASIBLE - none of their nodes is healthy and has a core to promise
  */
 export function freeNodes(
-  inventory: Pick<Inventory, 'cluster'>,
-  placement: Pick<Placement, 'snapshot'>,
+  { inventory, placement, speeds }: FreeNodesParts,
   tenant: string,
   clusterIds: readonly string[],
-): HookInput<'splitPlanner'>['nodes'] {
-  const nodes = clusterIds.flatMap((clusterId) => {
-    const view = inventory.cluster(tenant, clusterId);
-    if (!view) throw new AiosError('NOT_FOUND', `cluster '${clusterId}' does not exist.`);
-    return placement
-      .snapshot(tenant, view)
-      .nodes.filter(({ healthy }) => healthy)
-      .map(({ id, free }) => ({
-        ...{ clusterId, nodeId: id },
-        ...{ freeMemoryBytes: free.memoryBytes, cpuCores: free.cpuCores },
-      }));
-  });
-  if (nodes.length > 0 || clusterIds.length === 0) return nodes;
-  throw new AiosError(
-    'SPLIT_INFEASIBLE',
-    `no node of ${clusterIds.join(', ')} is healthy; there is nothing to fit the model to.`,
+): PlannerFit {
+  return fitOf(
+    clusterIds.map((id) => {
+      const view = inventory.cluster(tenant, id);
+      if (!view) throw new AiosError('NOT_FOUND', `cluster '${id}' does not exist.`);
+      const { nodes } = placement.snapshot(tenant, view);
+      return { id, nodes, links: speeds.links(tenant, id) };
+    }),
   );
 }

@@ -8,6 +8,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly connections: number;
   /** What is passed on waits this long; a function is asked for each piece. @default 0 */
   delayMs: number | (() => number);
+  /** Of each direction of each connection. @default as fast as it goes */
+  bytesPerSecond: number;
   /** Breaks every connection, as a pulled cable that is put back; pieces on their way are lost. @returns how many */
   cut(): number;
   /** Takes connections and passes nothing on, until told otherwise: nobody is refused. */
@@ -42,8 +44,12 @@ export async function startProxy(target: string): Promise<TcpProxy> {
   /** Each piece leaves after its delay and after those before it. */
   function pass(from: Socket, to: Socket): void {
     let before = Promise.resolve();
+    let busyUntilMs = 0;
     from.on('data', (piece) => {
-      const waitMs = typeof proxy.delayMs === 'number' ? proxy.delayMs : proxy.delayMs();
+      const delayMs = typeof proxy.delayMs === 'number' ? proxy.delayMs : proxy.delayMs();
+      const now = performance.now();
+      busyUntilMs = Math.max(busyUntilMs, now) + (piece.length / proxy.bytesPerSecond) * 1000;
+      const waitMs = delayMs + busyUntilMs - now;
       if (waitMs === 0 && pending === 0) return void to.write(piece);
       pending += 1;
       const due = new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -63,6 +69,7 @@ export async function startProxy(target: string): Promise<TcpProxy> {
       return connections;
     },
     delayMs: 0 as number | (() => number),
+    bytesPerSecond: Number.POSITIVE_INFINITY,
     closed: false,
     cut() {
       const count = pairs.size;
