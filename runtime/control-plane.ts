@@ -9,6 +9,7 @@ import type {
 } from '../sdk/client/api.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
 import type { VdagSpec } from '../sdk/spec/vdag.ts';
+import type { ArtifactUpkeep } from './artifact/index.ts';
 import type { ControlServices } from './control-services.ts';
 import type { DecisionServices, Retention } from './decision/index.ts';
 import type { Layers } from './layer/index.ts';
@@ -27,6 +28,8 @@ export interface RoutedInstance {
   readonly secret: string;
   /** Aborts when the instance is to end: sessions that can move elsewhere do, between two tokens. */
   readonly leaving?: AbortSignal;
+  /** Its answer depends on the packet alone and it does nothing else: a packet may be sent again. @default false */
+  readonly repeatable?: boolean;
   /** Call once when the session or request ends, however it ends. What is not said to have failed went well. */
   release(outcome?: { readonly ok: boolean }): void;
 }
@@ -46,8 +49,11 @@ export interface InstanceDirectory {
     /** Instances to leave out as long as others are ready. */
     readonly avoid?: ReadonlySet<string>;
   }): Promise<RoutedInstance>;
-  /** Ids of the instances that could be picked now. Without it nobody is known to stand in for another. */
-  ready?(tenant: string, blockId: string): readonly string[];
+  /**
+   * The instances that could be picked now, by id, and how many more sessions each holds; infinite where it does not say.
+   * Without it nobody is known to stand in for another.
+   */
+  free?(tenant: string, blockId: string): ReadonlyMap<string, number>;
   /**
    * Sessions that a block's ready instances hold together; undefined: none is ready, or they do not say. Without it only the
    * shards themselves say when they are full.
@@ -95,6 +101,8 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   readonly directory: InstanceDirectory;
   readonly artifacts: ArtifactStore;
+  /** Absent where nothing is ever removed. */
+  readonly upkeep?: ArtifactUpkeep;
   /** Absent where nothing is measured. */
   readonly metrics?: Metrics;
   /** Absent where policies decide nothing but places. */

@@ -9,6 +9,7 @@ import { notFound } from '../registry/index.ts';
 import type { BlockReconciler } from './block-reconciler.ts';
 import { useSiteOf } from './declared.ts';
 import type { Instance } from './instance.ts';
+import { unplaced, vainReason } from './unplaced.ts';
 
 export interface DirectoryOptions {
   readonly policies: PolicyHost;
@@ -99,7 +100,10 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     return leastOutstanding(candidates(block, request.avoid));
   }
 
-  function route({ document, process, leaving, acquire }: RoutableInstance): RoutedInstance {
+  function route(
+    { document, process, leaving, acquire }: RoutableInstance,
+    block: BlockReconciler,
+  ): RoutedInstance {
     const { tenant, blockId, id } = document;
     const release = acquire();
     const end = options.requests?.begin(tenant, blockId, id);
@@ -111,6 +115,7 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
       address: process.address,
       secret: document.secret,
       leaving,
+      repeatable: block.declared?.workload?.workload.type === 'graph',
       release(outcome) {
         release();
         end?.(outcome);
@@ -151,13 +156,11 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
           );
         }
         if (chosen?.process) {
-          return route({
-            document: chosen.document,
-            process: chosen.process,
-            leaving: chosen.leaving,
-            acquire: () => chosen.acquire(),
-          });
+          const { document, process, leaving } = chosen;
+          return route({ document, process, leaving, acquire: () => chosen.acquire() }, block);
         }
+        const vain = vainReason(block);
+        if (vain !== undefined) throw unplaced(blockId, vain, block.decisionId);
         if (performance.now() >= deadline) {
           throw new AiosError(
             'SHARD_UNAVAILABLE',
@@ -170,7 +173,8 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
         found?.();
       }
     },
-    ready: (tenant, blockId) => options.block(tenant, blockId)?.routable.map(({ id }) => id) ?? [],
+    free: (tenant, blockId) =>
+      new Map(options.block(tenant, blockId)?.routable.map((one) => [one.id, freeSlots(one)])),
     slots(tenant, blockId) {
       const ready = options.block(tenant, blockId)?.routable ?? [];
       // One that has not said yet will in a second; meanwhile the others take who comes.
@@ -181,6 +185,9 @@ export function createInstanceDirectory(options: DirectoryOptions): InstanceDire
     report: (instanceId, error) => options.instance(instanceId)?.suspect(error),
   };
 }
+
+const freeSlots = ({ selfStatus, outstanding }: Instance): number =>
+  Math.max(0, (selfStatus?.counters?.maxSessions || Number.POSITIVE_INFINITY) - outstanding);
 
 interface RoutableInstance {
   readonly document: Instance['document'];

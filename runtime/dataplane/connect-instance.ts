@@ -81,9 +81,11 @@ export function connectInstance(options: ConnectOptions): FlowConnection {
       );
       return holdLease(call, subject, listeners);
     },
-    async *infer(packet, { deadlineMs, signal, parameters }) {
+    async *infer(packet, { deadlineMs, signal, parameters, traceparent }) {
       const { sessionId, sequence, createdAtMs } = packet;
       if (signal.aborted) throw AiosError.from(signal.reason, 'CANCELLED');
+      const entries = metadata();
+      if (traceparent !== undefined) entries.set(metadataKeys.trace, traceparent);
       const call = client.makeServerStreamRequest(
         infer.path,
         infer.requestSerialize,
@@ -95,7 +97,7 @@ export function connectInstance(options: ConnectOptions): FlowConnection {
           createdAtMs,
           parametersJson: JSON.stringify(parameters ?? {}),
         },
-        metadata(),
+        entries,
         { deadline: deadlineMs },
       );
       // A reader that leaves early cancels below; nobody listens to the stream any more then.

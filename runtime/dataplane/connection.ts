@@ -85,6 +85,8 @@ export interface InstanceConnection {
       readonly deadlineMs: number;
       readonly signal: AbortSignal;
       readonly parameters?: Readonly<Record<string, unknown>>;
+      /** W3C's: the span that the packet belongs to. */
+      readonly traceparent?: string | undefined;
     },
   ): AsyncIterable<{ readonly final: boolean; readonly packet: Packet }>;
   close(): void;
@@ -101,6 +103,8 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number;
   /** How long a link whose connection was cut is dialled again before it is down. @default 3000 */
   readonly resumeMs?: number;
+  /** Frames that may wait for credit before `send` refuses. @default 256 */
+  readonly maxQueuedFrames?: number;
   /** A link goes on over another connection. */
   readonly onResume?: (resumed: {
     readonly cutMs: number;

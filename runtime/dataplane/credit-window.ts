@@ -9,6 +9,10 @@ export interface CreditWindow {
   received(): boolean;
   /** One received frame was dealt with. @returns grants to send now, 0 to wait for more */
   release(): number;
+  /** The peer may send nothing any more, and grants for it wait for more. */
+  readonly owes: boolean;
+  /** @returns grants to send now where any are owed: what is held may be held for long */
+  settle(): number;
 }
 
 /** @param initial - frames the peer was allowed in our HELLO; grants go out a quarter of that at a time */
@@ -19,6 +23,12 @@ export function createCreditWindow(initial: number): CreditWindow {
   /** Received, not yet dealt with. A listener that releases twice gives nothing away. */
   let held = 0;
   let pending = 0;
+  const give = () => {
+    const frames = pending;
+    pending = 0;
+    receivable += frames;
+    return frames;
+  };
   return {
     get sendable() {
       return sendable;
@@ -39,11 +49,13 @@ export function createCreditWindow(initial: number): CreditWindow {
       if (held === 0) return 0;
       held -= 1;
       pending += 1;
-      if (pending < batch) return 0;
-      const frames = pending;
-      pending = 0;
-      receivable += frames;
-      return frames;
+      return pending < batch ? 0 : give();
+    },
+    get owes() {
+      return pending > 0 && receivable <= 0;
+    },
+    settle() {
+      return pending > 0 && receivable <= 0 ? give() : 0;
     },
   };
 }

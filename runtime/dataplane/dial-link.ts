@@ -15,7 +15,10 @@ const defaultResumeMs = 3000;
 const redialMs = 100;
 
 export interface DialOptions
-  extends Pick<ConnectOptions, 'peerId' | 'connectTimeoutMs' | 'resumeMs' | 'onResume'> {
+  extends Pick<
+    ConnectOptions,
+    'peerId' | 'connectTimeoutMs' | 'resumeMs' | 'maxQueuedFrames' | 'onResume'
+  > {
   readonly subject: string;
   /** Begins a call over a connection that is there, or is made for it. */
   readonly call: (metadata: Metadata) => Call;
@@ -112,5 +115,6 @@ export function dialLink(options: DialOptions): Promise<FlowLink> {
     },
     toError: (error) => fromStatus(error, subject),
     ...(options.connectTimeoutMs === undefined ? {} : { helloTimeoutMs: options.connectTimeoutMs }),
+    ...(options.maxQueuedFrames === undefined ? {} : { maxQueuedFrames: options.maxQueuedFrames }),
   });
 }

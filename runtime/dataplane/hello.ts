@@ -51,3 +51,6 @@ export function readJson(payload: Uint8Array): unknown {
     return undefined;
   }
 }
+
+/** @returns the value as the JSON payload of a frame */
+export const jsonBytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));

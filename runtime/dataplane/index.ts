@@ -23,8 +23,8 @@ export {
 } from './frame.ts';
 export { type DecodedFrame, decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
 export { fromStatus, toStatus } from './grpc-status.ts';
-export { readJson } from './hello.ts';
-export { jsonBytes, openFrameLink } from './link.ts';
+export { jsonBytes, readJson } from './hello.ts';
+export { openFrameLink } from './link.ts';
 export type { LinkSpeed } from './link-meter.ts';
 export {
   type Attachment,

@@ -49,11 +49,15 @@ export function createLinkMeter({ ping, now }: LinkMeterOptions): LinkMeter {
   let waiting: { readonly sentAtMs: number; readonly bytes: number } | undefined;
   let restUntilMs = Number.NEGATIVE_INFINITY;
   let roundTripMs: number | undefined;
-  /** Milliseconds a byte, the last few. */
-  const transfers: number[] = [];
+  /** The last few, whole: a round trip that was measured behind other frames is found too long only later. */
+  const transfers: { readonly ms: number; readonly bytes: number }[] = [];
   let triesLeft = furtherTries;
+  const transferMsOf = (ms: number): number =>
+    Math.max(ms - (roundTripMs ?? 0), ms * noiseFraction);
   const msPerByte = (): number | undefined =>
-    transfers.length === 0 ? undefined : Math.min(...transfers);
+    transfers.length === 0
+      ? undefined
+      : Math.min(...transfers.map(({ ms, bytes }) => transferMsOf(ms) / bytes));
 
   function send(paddingBytes: number, bytes: number): void {
     count += 1;
@@ -67,11 +71,10 @@ export function createLinkMeter({ ping, now }: LinkMeterOptions): LinkMeter {
   }
 
   /** @returns milliseconds the bytes took */
-  function takeTransfer(ms: number, bytes: number, alone: number): number {
-    const transferMs = Math.max(ms - alone, ms * noiseFraction);
-    transfers.push(transferMs / bytes);
+  function takeTransfer(ms: number, bytes: number): number {
+    transfers.push({ ms, bytes });
     if (transfers.length > keptTransfers) transfers.shift();
-    return transferMs;
+    return transferMsOf(ms);
   }
 
   /** What a ping between small frames takes with it. */
@@ -106,7 +109,7 @@ export function createLinkMeter({ ping, now }: LinkMeterOptions): LinkMeter {
         if (transfers.length === 0) send(firstPaddingBytes, 0);
         return;
       }
-      const transferMs = takeTransfer(ms, bytes, roundTripMs);
+      const transferMs = takeTransfer(ms, bytes);
       if (transferMs > quickMs || triesLeft === 0) {
         triesLeft = 0;
         return;

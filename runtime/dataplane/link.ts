@@ -1,9 +1,10 @@
 import { type AiosError, DataPlaneError } from '../../sdk/errors.ts';
 import { createCreditWindow } from './credit-window.ts';
+import { createEarlyFrames } from './early-frames.ts';
 import type { FlowLink, FrameLinkOptions } from './flow-link.ts';
 import { emptyFrame, type Frame, type FrameType, frameLimits, type HelloPayload } from './frame.ts';
 import { decodeFrame, encodeFrame, encodeInPlace } from './frame-codec.ts';
-import { parseHello } from './hello.ts';
+import { jsonBytes, parseHello } from './hello.ts';
 import { createLinkMeter, type LinkMeter } from './link-meter.ts';
 import { createSendQueue } from './send-queue.ts';
 
@@ -11,6 +12,8 @@ import { createSendQueue } from './send-queue.ts';
 const isUrgent = (type: FrameType) => type === 'close' || type === 'fail';
 /** Of what does not wait for the stream, FAIL and CREDIT above all: a peer that sends and never reads gets no more than this. */
 const maxUnreadBytes = 8 * 2 ** 20;
+/** After this a peer without credit is given what there is, though it is no batch. */
+const owedMs = 5;
 
 /**
  * Speaks the frame protocol over a stream: HELLO, credit, a bounded queue, back-pressure, counters. Frames that cannot be
@@ -33,12 +36,13 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   let unreadBytes = 0;
   let blocked = false;
   let peerMaxFrameBytes: number = frameLimits.maxFrameBytes;
-  const early: Frame[] = [];
+  const early = createEarlyFrames();
   let deliver: ((frame: Frame) => void) | undefined;
   const downListeners: ((error: Error) => void)[] = [];
   const sendableListeners: (() => void)[] = [];
   let onMalformed: ((error: AiosError, session: string) => void) | undefined;
   let meter: LinkMeter | undefined;
+  let owing: NodeJS.Timeout | undefined;
   const ping = (sequence: number, paddingBytes: number) => {
     if (!down)
       put(encodeFrame({ ...emptyFrame('ping'), sequence, payload: new Uint8Array(paddingBytes) }));
@@ -106,9 +110,14 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   };
   const send = (frame: Frame) => post(frame, () => encodeFrame(frame));
 
-  const grant = () => {
-    const credit = window.release();
+  const sendCredit = (credit: number) => {
     if (credit > 0 && !down) write(encodeFrame({ ...emptyFrame('credit'), credit }));
+    if (window.owes && !down) owing ??= setTimeout(settle, owedMs).unref();
+  };
+  const grant = () => sendCredit(window.release());
+  const settle = () => {
+    owing = undefined;
+    sendCredit(window.settle());
   };
 
   const refuse = (error: AiosError, session: string) => {
@@ -132,11 +141,14 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     }
     if (frame.type === 'credit') {
       window.granted(frame.credit);
+      // Who keeps part of the credit free may wait for more of it while a frame could leave.
+      blocked = true;
       return flush();
     }
     if (!window.received() && !isUrgent(frame.type)) return overrun();
     if (deliver) deliver(frame);
-    else early.push(frame);
+    else if (!early.keep(frame, message.length)) return overrun();
+    sendCredit(0);
   };
 
   /** They are no traffic, and are not counted as such. */
@@ -163,6 +175,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
   const goDown = (error: AiosError) => {
     if (down) return;
     down = error;
+    clearTimeout(owing);
     queue.clear();
     for (const listener of downListeners) listener(error);
   };
@@ -176,7 +189,7 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
       post(frame, () => encodeInPlace(frame, buffer, payloadOffset)),
     onFrame(listener) {
       deliver = listener;
-      for (const frame of early.splice(0)) listener(frame);
+      for (const frame of early.take()) listener(frame);
     },
     grant,
     onDown(listener) {
@@ -282,6 +295,3 @@ export function openFrameLink(options: FrameLinkOptions): Promise<FlowLink> {
     writable = stream.write(encodeFrame({ ...emptyFrame('hello'), payload: jsonBytes(hello) }));
   });
 }
-
-/** @returns the value as the JSON payload of a frame */
-export const jsonBytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));

@@ -2,7 +2,13 @@ import type { AiosError } from '../../sdk/errors.ts';
 import { DataPlaneError, shorten } from '../../sdk/errors.ts';
 import type { Json, Packet, PacketFile } from '../../sdk/packet.ts';
 import { checkTensor, type Tensor, type TensorDtype } from '../../sdk/tensor.ts';
-import type { FileMessage, InferRequestMessage, NamedTensorMessage } from './service.ts';
+import { formatBytes } from '../../sdk/units.ts';
+import {
+  type FileMessage,
+  type InferRequestMessage,
+  maxMessageBytes,
+  type NamedTensorMessage,
+} from './service.ts';
 
 /** The parts a request and a response share. */
 interface Content {
@@ -12,9 +18,12 @@ interface Content {
 }
 
 const maxParts = 256;
+/** The rest of a message is for names, shapes and parameters. */
+const maxContentBytes = maxMessageBytes - 2 ** 16;
 
+/** @throws {AiosError} FRAME_TOO_LARGE - no message holds it */
 export function toContent(packet: Packet): Content {
-  return {
+  const content: Content = {
     dataJson: JSON.stringify(packet.data ?? null),
     tensors: Object.entries(packet.tensors ?? {}).map(([name, { dtype, shape, data }]) => ({
       name,
@@ -27,7 +36,19 @@ export function toContent(packet: Packet): Content {
       data,
     })),
   };
+  const bytes = contentBytes(content);
+  if (bytes <= maxContentBytes) return content;
+  throw new DataPlaneError(
+    'FRAME_TOO_LARGE',
+    `a packet of session '${packet.sessionId}' takes ${formatBytes(bytes)}, and at most ${formatBytes(maxContentBytes)} go at once. Send less, such as a smaller batch; a graph may be cut where less crosses.`,
+    { details: { bytes, maxBytes: maxContentBytes } },
+  );
 }
+
+/** @returns what it takes on the wire, without names and the like */
+export const contentBytes = ({ dataJson, tensors, files }: Content): number =>
+  [...tensors, ...files].reduce((sum, { data }) => sum + data.byteLength, 0) +
+  Buffer.byteLength(dataJson);
 
 /** @throws {AiosError} REQUEST_INVALID - bad JSON or too many parts; TENSOR_MISMATCH */
 export function fromContent(

@@ -21,6 +21,8 @@ export interface ResendPool {
 const maxMessages = 4096;
 const maxBytes = 32 * 2 ** 20;
 const maxProcessBytes = 256 * 2 ** 20;
+/** A message that is a small part of a buffer larger than this is copied: it would hold all of it. */
+const wholeBytes = 64 * 2 ** 10;
 
 export const createResendPool = (maxBytes: number): ResendPool => ({
   buffers: new Set(),
@@ -62,7 +64,9 @@ export function createResendBuffer(pool = ofProcess): ResendBuffer {
     },
     push(message) {
       if (closed) return;
-      kept.push(message);
+      const { byteLength } = message.buffer;
+      const isPart = byteLength > wholeBytes && message.length < byteLength / 2;
+      kept.push(isPart ? Buffer.from(message) : message);
       bytes += message.length;
       pool.bytes += message.length;
       // A peer that acknowledges nothing costs this much memory, and cannot resume.

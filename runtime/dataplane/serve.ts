@@ -14,7 +14,7 @@ import type { FlowLink } from './flow-link.ts';
 import { fromStatus, toStatus } from './grpc-status.ts';
 import { createHeldLinks } from './held-links.ts';
 import { openFrameLink } from './link.ts';
-import { fromRequest, toContent } from './packet-codec.ts';
+import { contentBytes, fromRequest, toContent } from './packet-codec.ts';
 import { widenServerWindow } from './server-window.ts';
 import {
   type AttachRequestMessage,
@@ -50,6 +50,10 @@ export interface InstanceHandlers {
     readonly deadlineMs: number;
     /** Aborts when the caller goes away or its deadline passes. */
     readonly signal: AbortSignal;
+    /** Of its data, tensors and files, as they came. */
+    readonly receivedBytes?: number;
+    /** W3C's: the span it belongs to, where it is traced. */
+    readonly traceparent?: string;
   }): AsyncIterable<{ readonly final: boolean; readonly packet: Packet }>;
 }
 
@@ -191,7 +195,12 @@ async function answer(
   );
   try {
     const deadlineMs = Number(call.getDeadline());
-    const request = { ...fromRequest(call.request), deadlineMs, signal: gone.signal };
+    const traceparent = textOf(call.metadata, metadataKeys.trace);
+    const request = {
+      ...fromRequest(call.request),
+      ...{ deadlineMs, signal: gone.signal, receivedBytes: contentBytes(call.request) },
+      ...(traceparent === '' ? {} : { traceparent }),
+    };
     for await (const { final, packet } of handlers.infer(request)) {
       if (gone.signal.aborted) return;
       if (!call.write({ final, ...toContent(packet) })) await drained(call, gone.signal);

@@ -95,4 +95,6 @@ export const metadataKeys = {
   received: 'aios-link-received',
   /** Counts the calls that ask to go on with a link, from 1: one that was held up on its way must not replace a later one. */
   attempt: 'aios-link-attempt',
+  /** Of a packet: W3C's, the span it belongs to. */
+  trace: 'traceparent',
 } as const;

@@ -20,6 +20,7 @@ export interface PrefixBook {
   open(session: string, prompt: ComingPrompt, shared: SharedPrefix | undefined): void;
   /** Its next step. @returns false where a step disagrees with what was shared: nothing of the session can be trusted */
   step(session: string, position: number, tokens: Int32Array): boolean;
+  /** A shard after this one has lost what this session shared, so perhaps more of those that went the same way. */
   forget(session: string): void;
 }
 
@@ -63,7 +64,8 @@ export function createPrefixBook(heldTokens: HeldTokens): PrefixBook {
         let same = 0;
         while (same < most && entry.tokens[same] === tokens[same]) same += 1;
         const whole = entry.rows === 0 ? 0 : same - (same % entry.rows);
-        if (whole > (best?.tokens ?? 0)) best = { session, tokens: whole };
+        // Of those alike the newest: the shards after may have given up older ones.
+        if (whole > 0 && whole >= (best?.tokens ?? 0)) best = { session, tokens: whole };
       }
       return best;
     },
@@ -96,6 +98,11 @@ export function createPrefixBook(heldTokens: HeldTokens): PrefixBook {
       if (entry.growing) for (const token of tokens) entry.tokens.push(token);
       return true;
     },
-    forget: (session) => void entries.delete(session),
+    forget(session) {
+      const gone = entries.get(session);
+      for (const [known, { tenant, way }] of entries) {
+        if (tenant === gone?.tenant && way === gone.way) entries.delete(known);
+      }
+    },
   };
 }

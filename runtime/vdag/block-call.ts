@@ -1,6 +1,7 @@
 import { AiosError } from '../../sdk/errors.ts';
 import type { Packet } from '../../sdk/packet.ts';
-import type { InstanceDirectory } from '../control-plane.ts';
+import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
+import { formatTraceparent, type TraceContext } from '../tracing/index.ts';
 import type { InstancePool } from './instance-pool.ts';
 import type { RequestScope } from './request-scope.ts';
 import { jsonOf, packetValue } from './with-tensors.ts';
@@ -16,24 +17,41 @@ export interface BlockCall {
   readonly readyWaitMs: number;
   readonly deadlineMs: number;
   readonly scope: RequestScope;
+  /** The span that asks. */
+  readonly trace?: TraceContext | undefined;
   readonly onPartial?: ((data: unknown) => Promise<void>) | undefined;
 }
 
+/** A packet that ended so many processes in turn may well be why. */
+const maxAttempts = 3;
+
 /**
- * Sends one packet to one instance of a block. Never sent twice: the block may have acted on it.
+ * Sends one packet to one instance of a block. Sent again, to another, only where that does no harm: other blocks may have
+ * acted on it.
  *
  * @returns the answer's data, with its tensors where it has some
  * @throws {AiosError} what the block threw; SHARD_UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, NOT_FOUND
  */
 export async function callBlock(call: BlockCall): Promise<unknown> {
+  const { directory, blockId, packet, scope } = call;
+  const avoid = new Set<string>();
+  for (;;) {
+    const instance = await directory.pick({
+      ...{ tenant: call.tenant, blockId, sessionId: packet.sessionId },
+      ...{ waitMs: call.readyWaitMs, signal: scope.signal, avoid },
+    });
+    try {
+      return await askInstance(call, instance);
+    } catch (error) {
+      avoid.add(instance.instanceId);
+      const isLost = AiosError.from(error).code === 'SHARD_UNAVAILABLE';
+      if (!isLost || !instance.repeatable || avoid.size >= maxAttempts) throw error;
+    }
+  }
+}
+
+async function askInstance(call: BlockCall, instance: RoutedInstance): Promise<unknown> {
   const { directory, pool, blockId, packet, scope, onPartial } = call;
-  const instance = await directory.pick({
-    tenant: call.tenant,
-    blockId,
-    sessionId: packet.sessionId,
-    waitMs: call.readyWaitMs,
-    signal: scope.signal,
-  });
   const pooled = pool.acquire(instance);
   let ok = true;
   try {
@@ -41,6 +59,7 @@ export async function callBlock(call: BlockCall): Promise<unknown> {
       deadlineMs: call.deadlineMs,
       signal: scope.signal,
       parameters: call.parameters,
+      traceparent: call.trace?.sampled ? formatTraceparent(call.trace) : undefined,
     });
     for await (const { final, packet: result } of events) {
       if (final) return packetValue(result);

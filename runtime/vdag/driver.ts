@@ -160,7 +160,7 @@ export function createGenerationDriver(options: GenerationDriverOptions): Genera
       recoveryLimitMs: options.recoveryLimitMs,
       limits: job.limits,
       replicas: {
-        hasStandIn: (shards) => replicas.hasStandIn(job.request.tenant, shards),
+        claimStandIns: (shards) => replicas.claimStandIns(job.request.tenant, shards),
         stepped: replicas.stepped,
         stalled: (...stall) => replicas.stalled(job.request.tenant, ...stall),
       },

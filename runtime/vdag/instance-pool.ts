@@ -5,6 +5,8 @@ import { mintTicket } from '../dataplane/index.ts';
 
 /** Connections kept open while nobody uses them. */
 const maxIdleConnections = 256;
+/** Frames of all sessions of an instance that may wait for credit: a step and an OPEN of each, of as many as it may hold. */
+const maxQueuedFrames = 2 * 4096;
 
 /** What one session hears from an instance. */
 export interface SessionListener {
@@ -69,7 +71,12 @@ export function createInstancePool(
     acquire({ instanceId, address, secret }) {
       const key = `${instanceId}|${address}|${secret}`;
       const entry = entries.get(key) ?? {
-        connection: connect({ address, peerId, ticket: mintTicket(secret, peerId) }),
+        connection: connect({
+          address,
+          peerId,
+          ticket: mintTicket(secret, peerId),
+          maxQueuedFrames,
+        }),
         link: undefined,
         users: 0,
         discarded: false,

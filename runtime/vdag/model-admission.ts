@@ -1,4 +1,5 @@
 import { type GenerationLimits, generationLimits } from '../../sdk/spec/vdag.ts';
+import { foundRoom } from './found-room.ts';
 import { createWaitingRoom, type WaitingRoom } from './waiting-room.ts';
 
 /** Whose turn it is where nobody says. */
@@ -26,6 +27,11 @@ const keptRooms = 256;
 /** Answers at once in a block that never said how many it has room for: its shards have the last word. */
 const unknownSlots = 8;
 
+interface Kept {
+  readonly room: WaitingRoom;
+  readonly handedOut: WaitingRoom;
+}
+
 const isIdle = ({ waiting, open }: WaitingRoom): boolean => waiting === 0 && open === 0;
 
 export const limitsOf = (limits: GenerationLimits | undefined): GenerationLimits =>
@@ -40,9 +46,9 @@ export const limitsOf = (limits: GenerationLimits | undefined): GenerationLimits
 export function createModelAdmission(
   slotsOf: ((tenant: string, blockId: string) => number | undefined) | undefined,
 ): ModelAdmission {
-  /** To be found by who asks; the one asked for last comes last. */
-  const rooms = new Map<string, WaitingRoom>();
-  /** In which somebody is, found or not; of those that share a shard, the one that had a place last comes last. */
+  /** The one of each model, asked for last comes last. */
+  const rooms = new Map<string, Kept>();
+  /** In which somebody is; of those that share a shard, the one that had a place last comes last. */
   const inUse = new Set<WaitingRoom>();
   const taken = new Map<string, number>();
   let looking: NodeJS.Timeout | undefined;
@@ -60,14 +66,14 @@ export function createModelAdmission(
     }
   }
 
-  function forgetIdle(wanted: WaitingRoom): void {
-    for (const [key, room] of rooms) {
+  function forgetIdle(wanted: Kept): void {
+    for (const [key, kept] of rooms) {
       if (rooms.size <= keptRooms) return;
-      if (room !== wanted && isIdle(room)) rooms.delete(key);
+      if (kept !== wanted && isIdle(kept.room)) rooms.delete(key);
     }
   }
 
-  function createRoom(key: string, { tenant, modelUri, blocks }: RoomRequest): WaitingRoom {
+  function createRoom({ tenant, modelUri, blocks }: RoomRequest): WaitingRoom {
     const keyed = blocks.map((blockId) => ({
       blockId,
       key: JSON.stringify([tenant, blockId]),
@@ -83,8 +89,6 @@ export function createModelAdmission(
     const use = () => {
       inUse.delete(room);
       inUse.add(room);
-      // It may have been forgotten since it was handed out.
-      if (!rooms.has(key)) rooms.set(key, room);
     };
     const room = createWaitingRoom({
       modelUri,
@@ -113,15 +117,25 @@ export function createModelAdmission(
     return room;
   }
 
+  function keep(key: string, room: WaitingRoom): Kept {
+    const handedOut = foundRoom(() => {
+      const found = rooms.get(key) ?? kept;
+      rooms.set(key, found);
+      return found.room;
+    });
+    const kept = { room, handedOut };
+    return kept;
+  }
+
   return {
     room(request) {
       // A model of this name may be created anew, over other blocks.
       const key = JSON.stringify([request.tenant, request.modelUri, ...request.blocks]);
-      const room = rooms.get(key) ?? createRoom(key, request);
+      const kept = rooms.get(key) ?? keep(key, createRoom(request));
       rooms.delete(key);
-      rooms.set(key, room);
-      forgetIdle(room);
-      return room;
+      rooms.set(key, kept);
+      forgetIdle(kept);
+      return kept.handedOut;
     },
     slots(tenant, blocks) {
       const each = blocks.flatMap((blockId) => slotsOf?.(tenant, blockId) ?? []);

@@ -4,8 +4,13 @@ import type { ReplicaSpeeds } from './replica-speeds.ts';
 
 /** The instances of a model's blocks as its sessions see them: who could stand in for whom, and who is slow. */
 export interface Replicas {
-  /** Whether a session could be elsewhere, in one of its shards at least. */
-  hasStandIn(tenant: string, shards: readonly RoutedInstance[]): boolean;
+  /**
+   * Claims a place beside each of these, for a session that is to leave them: others that leave at the same time see it
+   * taken.
+   *
+   * @returns to be called once the session has its new places, or gives up; undefined: there is not room for all
+   */
+  claimStandIns(tenant: string, shards: readonly RoutedInstance[]): (() => void) | undefined;
   /** Instances that one is to be picked beside, where there are others. @param also - those that this session knows of */
   avoid(blockId: string, also: ReadonlySet<string>): ReadonlySet<string>;
   /** A step of one token came back. */
@@ -24,23 +29,43 @@ export interface Replicas {
 }
 
 export function createReplicas(
-  directory: Pick<InstanceDirectory, 'ready' | 'report'>,
+  directory: Pick<InstanceDirectory, 'free' | 'report'>,
   speeds: ReplicaSpeeds,
 ): Replicas {
-  const replaceable = (tenant: string, shards: readonly RoutedInstance[]) =>
-    shards.filter(({ blockId, instanceId }) =>
-      directory.ready?.(tenant, blockId).some((id) => id !== instanceId),
-    );
+  /** By tenant and block: places that a session which moves will take. */
+  const claims = new Map<string, number>();
+  const keyOf = (tenant: string, blockId: string) => JSON.stringify([tenant, blockId]);
+
+  /** Whether others than the instance have room for one more. */
+  const replaceable = (tenant: string, { blockId, instanceId }: RoutedInstance): boolean => {
+    const free = new Map(directory.free?.(tenant, blockId));
+    free.delete(instanceId);
+    const places = [...free.values()].reduce((sum, count) => sum + count, 0);
+    return places > (claims.get(keyOf(tenant, blockId)) ?? 0);
+  };
+
+  function claim(key: string, change: 1 | -1): void {
+    const count = (claims.get(key) ?? 0) + change;
+    if (count > 0) claims.set(key, count);
+    else claims.delete(key);
+  }
 
   return {
-    hasStandIn: (tenant, shards) => replaceable(tenant, shards).length > 0,
+    claimStandIns(tenant, shards) {
+      if (!shards.every((shard) => replaceable(tenant, shard))) return undefined;
+      const keys = shards.map(({ blockId }) => keyOf(tenant, blockId));
+      for (const key of keys) claim(key, 1);
+      return () => {
+        for (const key of keys.splice(0)) claim(key, -1);
+      };
+    },
     avoid(blockId, also) {
       const slow = speeds.slow(blockId);
       return slow.size === 0 ? also : new Set([...slow, ...also]);
     },
     stepped: speeds.stepped,
     stalled(tenant, shards, what, waitedMs) {
-      const suspects = replaceable(tenant, shards);
+      const suspects = shards.filter((shard) => replaceable(tenant, shard));
       if (suspects.length === 0) return undefined;
       const ids = suspects.map(({ instanceId }) => instanceId);
       const error = new AiosError(

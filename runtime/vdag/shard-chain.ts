@@ -3,6 +3,7 @@ import type { VdagSpec } from '../../sdk/spec/vdag.ts';
 import type { WireDtype } from '../../sdk/spec/wire-dtype.ts';
 import type { InstanceDirectory, RoutedInstance } from '../control-plane.ts';
 import { mintTicket, type RouteHop } from '../dataplane/index.ts';
+import { linkSignals } from '../linked-signal.ts';
 
 /** The blocks that hold the model, first shard first. */
 export function shardBlocks(vdag: VdagSpec, stages: readonly string[]): readonly string[] {
@@ -32,11 +33,19 @@ export async function pickShards(
   },
 ): Promise<readonly RoutedInstance[]> {
   const { avoid, ...rest } = request;
+  // Where one cannot be had, nobody waits for the others.
+  const missing = new AbortController();
+  const { signal, release } = linkSignals(request.signal, missing.signal);
   const picked = await Promise.allSettled(
-    blockIds.map((blockId) =>
-      directory.pick({ ...rest, blockId, ...(avoid ? { avoid: avoid(blockId) } : {}) }),
-    ),
+    blockIds.map(async (blockId) => {
+      const one = { ...rest, signal, blockId, ...(avoid ? { avoid: avoid(blockId) } : {}) };
+      return directory.pick(one).catch((error) => {
+        missing.abort(error);
+        throw error;
+      });
+    }),
   );
+  release();
   const chosen = picked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const refusal = picked.find((one) => one.status === 'rejected');
   if (refusal) {

@@ -16,6 +16,8 @@ export interface ShardInbox {
   /** Never throws: what cannot be read is the session's failure. */
   accept(frame: Frame): void;
   fail(error: AiosError): void;
+  /** @throws {AiosError} what failed first, if anything did */
+  throwIfFailed(): void;
   /** @throws {AiosError} what failed first */
   opened(): Promise<true>;
   /** @throws {AiosError} what failed first */
@@ -57,6 +59,9 @@ export function createShardInbox(): ShardInbox {
     fail(error) {
       failure ??= error;
       changed();
+    },
+    throwIfFailed() {
+      if (failure) throw failure;
     },
     opened: () => until(() => isOpen || undefined),
     token: () => until(() => tokens.shift()),

@@ -139,11 +139,14 @@ export async function openShardSession(options: ShardSessionOptions): Promise<Sh
   }
 
   const sendWithRoom = async (frame: ReturnType<typeof stepFrame>) => {
-    while (!closed && links[0] && !links[0].hasRoom) {
+    for (;;) {
+      if (closed)
+        throw new AiosError('CLOSED', 'this session was closed while it sent its prompt.');
+      // Who is dead makes no room.
+      inbox.throwIfFailed();
+      if (links[0]?.hasRoom) return send(frame);
       await scope.race(new Promise((resolve) => setTimeout(resolve, queuePollMs)));
     }
-    if (closed) throw new AiosError('CLOSED', 'this session was closed while it sent its prompt.');
-    send(frame);
   };
 
   return {

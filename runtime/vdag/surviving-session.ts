@@ -48,7 +48,7 @@ export interface SurvivingOptions {
 
 /** {@link Replicas}, for the tenant of one session. */
 export interface SessionReplicas {
-  hasStandIn(shards: readonly RoutedInstance[]): boolean;
+  claimStandIns(shards: readonly RoutedInstance[]): (() => void) | undefined;
   stepped: Replicas['stepped'];
   stalled(shards: readonly RoutedInstance[], what: string, waitedMs: number): AiosError | undefined;
 }
@@ -115,6 +115,8 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
   let shards: readonly RoutedInstance[] = [];
   let asked: Asked = { atMs: 0, promptTokens: 0, steps: 0 };
   let lost: AiosError | undefined;
+  /** Gives back the places claimed for a move, once they are taken or will not be. */
+  let unclaim: (() => void) | undefined;
   let closed = false;
 
   const wait = (delayMs: number): Promise<void> =>
@@ -143,7 +145,12 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
   /** Opens, and brings the memory to where the answer is. */
   async function open(): Promise<void> {
     const known = [...promptTokens, ...answered];
-    current = await options.open(known, { avoid: new Set(avoid), patience: patience() });
+    try {
+      current = await options.open(known, { avoid: new Set(avoid), patience: patience() });
+    } finally {
+      unclaim?.();
+      unclaim = undefined;
+    }
     if (closed) return drop(true);
     shards = current.shards;
     const { session } = current;
@@ -226,10 +233,11 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     options.onRecovery?.(recovery);
   }
 
-  /** The instance of this session that is to end while another could go on in its place. */
-  function leaving(): RoutedInstance | undefined {
-    const one = shards.find((shard) => shard.leaving?.aborted);
-    return one && replicas.hasStandIn([one]) ? one : undefined;
+  /** The instances of this session that are to end while others have room for it: claimed, they will still have it. */
+  function leaving(): readonly RoutedInstance[] {
+    const those = shards.filter((shard) => shard.leaving?.aborted);
+    if (those.length > 0) unclaim ??= replicas.claimStandIns(those);
+    return unclaim ? those : [];
   }
 
   return {
@@ -241,11 +249,12 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     step(token) {
       const position = promptTokens.length + answered.length;
       answered.push(token);
-      const one = leaving();
-      if (one) {
+      const those = leaving();
+      if (those.length > 0) {
+        const ids = those.map(({ instanceId }) => instanceId).join(', ');
         lost ??= new AiosError(
           'SHARD_UNAVAILABLE',
-          `instance ${one.instanceId} is to end: the answer goes on elsewhere.`,
+          `instance ${ids} is to end: the answer goes on elsewhere.`,
           { details: { cause: 'moved' } },
         );
         return;
@@ -282,6 +291,7 @@ export function createSurvivingSession(options: SurvivingOptions): SurvivingSess
     },
     close(ok = true) {
       closed = true;
+      unclaim?.();
       drop(ok);
     },
   };

@@ -78,6 +78,8 @@ describe.runIf(runsOf('kill', 2) > 0)(
         const answers = await askAll([{ tokens: afterTokens, run: replace }]);
 
         expect(tokensOf(answers)).toEqual(alone);
+        // It died while it was needed.
+        expect(answers.flatMap(({ recoveries }) => recoveries)).not.toEqual([]);
         tell(run, `shard ${victim} killed after ${afterTokens} tokens`, answers);
       },
       120_000,
@@ -113,11 +115,13 @@ describe.runIf(runsOf('cut', 1) + runsOf('delay', 1) > 0)('ways between shards',
     if (!proxy) throw new Error(`there is no shard ${shard}`);
     return proxy;
   };
+  /** Connections that were cut. */
+  let severed = 0;
   /** Cuts every connection to the shard; for a while nobody gets through. */
   const cut = async (shard: number, closedMs: number) => {
     const proxy = proxyOf(shard);
     proxy.closed = closedMs > 0;
-    proxy.cut();
+    severed += proxy.cut();
     await new Promise((resolve) => setTimeout(resolve, closedMs));
     proxy.closed = false;
   };
@@ -132,6 +136,7 @@ describe.runIf(runsOf('cut', 1) + runsOf('delay', 1) > 0)('ways between shards',
     'run $run: connections cut three times, and every answer goes on where it was',
     async ({ run, cuts: planned }) => {
       log.length = 0;
+      severed = 0;
       const answers = await askAll(
         planned.map(({ shard, afterTokens, closedMs }) => ({
           tokens: afterTokens,
@@ -140,6 +145,11 @@ describe.runIf(runsOf('cut', 1) + runsOf('delay', 1) > 0)('ways between shards',
       );
 
       expect(tokensOf(answers)).toEqual(alone);
+      expect(severed).toBeGreaterThan(0);
+      // The driver's own links are those to the first shard and the last.
+      if (planned.some(({ shard }) => shard !== 1)) {
+        expect(log.filter((line) => /was cut for \d+ ms and goes on/.test(line))).not.toEqual([]);
+      }
       // Nothing was computed anew: each link went on by number.
       expect(answers.flatMap(({ recoveries }) => recoveries)).toEqual([]);
       const what = planned.map((one) => `shard ${one.shard} after ${one.afterTokens} tokens`);

@@ -115,7 +115,10 @@ export async function startFleet(
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
       },
-      ready: (_tenant, blockId) => readyOf(blockId).map(({ routed }) => routed.instanceId),
+      free: (_tenant, blockId) =>
+        new Map(
+          readyOf(blockId).map(({ routed }) => [routed.instanceId, Number.POSITIVE_INFINITY]),
+        ),
       report(instanceId) {
         reported.push(instanceId);
         const replica = all.find(({ routed }) => routed.instanceId === instanceId);

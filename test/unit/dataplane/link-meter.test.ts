@@ -149,3 +149,29 @@ it('stays within a fifth of any link that is slower than its own noise', () => {
     }),
   );
 });
+
+it('finds out that its first round trip was measured behind other frames', () => {
+  let nowMs = 0;
+  let behindMs = 1300;
+  let answer = () => {};
+  const meter = createLinkMeter({
+    now: () => nowMs,
+    ping(ping, paddingBytes) {
+      answer = () => {
+        nowMs += 2 + behindMs + paddingBytes / 200;
+        behindMs = 0;
+        answer = () => {};
+        meter.echoed(ping);
+      };
+    },
+  });
+  for (let times = 0; times < 15; times += 1) {
+    meter.sent(0);
+    answer();
+    answer();
+    nowMs += 1000;
+  }
+  expect(meter.speed?.latencyMs ?? 0).toBeLessThan(1.2);
+  expect(meter.speed?.bytesPerSecond ?? 0).toBeGreaterThan(0.8 * 200_000);
+  expect(meter.speed?.bytesPerSecond ?? 0).toBeLessThan(1.25 * 200_000);
+});

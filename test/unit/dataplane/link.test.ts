@@ -101,6 +101,30 @@ describe('a frame link', () => {
     expect(receiver.framesOut).toBeLessThanOrEqual(101);
   });
 
+  it('gives less than a batch to a peer that has no credit left, while the rest is held', async () => {
+    const { sender, receiver } = await pair({ initialCredit: 8 });
+    const seen: number[] = [];
+    receiver.onFrame((frame) => {
+      seen.push(frame.sequence);
+      // All others are held.
+      if (frame.sequence === 0) receiver.grant();
+    });
+
+    for (let sequence = 0; sequence < 7; sequence += 1) sender.send(step(sequence));
+    await settle();
+    // It may send one more: the grant waits for others.
+    expect([receiver.framesOut, sender.credit]).toEqual([0, 1]);
+    for (let sequence = 7; sequence < 12; sequence += 1) sender.send(step(sequence));
+    await expect.poll(() => seen.length).toBe(9);
+    expect([receiver.framesOut, sender.queuedFrames]).toEqual([1, 3]);
+
+    receiver.grant();
+    receiver.grant();
+    await expect.poll(() => seen.length).toBe(11);
+    await settle();
+    expect(seen).toEqual(Array.from({ length: 11 }, (_, sequence) => sequence));
+  });
+
   it('gives nothing away to a receiver that grants twice', async () => {
     const { sender, receiver } = await pair({ initialCredit: 4 });
     let received = 0;

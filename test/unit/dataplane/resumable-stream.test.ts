@@ -58,6 +58,17 @@ describe('what is kept to be sent again', () => {
     expect(buffer.since(99)).toHaveLength(1);
   });
 
+  it('keeps a small part of a large buffer without the rest of it', () => {
+    const buffer = createResendBuffer();
+    const large = Buffer.alloc(2 ** 20, 7);
+    buffer.push(large.subarray(0, 2 ** 18));
+    buffer.push(large);
+    const [part, whole] = buffer.since(0) ?? [];
+    expect(part?.buffer.byteLength).toBe(2 ** 18);
+    expect(part?.every((byte) => byte === 7)).toBe(true);
+    expect(whole).toBe(large);
+  });
+
   it('is bounded for all links together: the one that keeps most pays, and one that is over gives its part back', () => {
     const pool = createResendPool(100);
     const [small, large, late] = [1, 2, 3].map(() => createResendBuffer(pool));

@@ -92,4 +92,23 @@ describe('the beginning of a prompt', () => {
 
     expect(live('second', prompt(numbers(30)))).toBe(0);
   });
+
+  it('is forgotten with all that went the same way: what they shared may be lost there, too', () => {
+    const { book, live } = startBook();
+    for (const session of ['first', 'second', 'third']) live(session, prompt(numbers(30)));
+    live('elsewhere', prompt(numbers(30), { way: 'x z' }));
+    live('of another', prompt(numbers(30), { tenant: 'b' }));
+    book.forget('second');
+
+    expect(book.find(prompt(numbers(30)))).toBeUndefined();
+    expect(book.find(prompt(numbers(30), { way: 'x z' }))?.session).toBe('elsewhere');
+    expect(book.find(prompt(numbers(30), { tenant: 'b' }))?.session).toBe('of another');
+  });
+
+  it('is the newest of those alike: a shard gives up the oldest first', () => {
+    const { book, live } = startBook();
+    for (const session of ['first', 'second', 'third']) live(session, prompt(numbers(30)));
+
+    expect(book.find(prompt(numbers(30)))?.session).toBe('third');
+  });
 });

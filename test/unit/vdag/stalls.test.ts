@@ -98,13 +98,22 @@ test('waiting goes on where nobody can stand in, and its failure is told', async
 
 test('of a session that stands still only those are suspected that others can stand in for', () => {
   const reported: string[] = [];
-  const ready: Record<string, readonly string[]> = { one: ['a', 'b'], two: ['x'] };
   const replicas = createReplicas(
-    { ready: (_tenant, blockId) => ready[blockId] ?? [], report: (id) => void reported.push(id) },
+    {
+      free: (_tenant, blockId) =>
+        new Map(
+          blockId === 'one'
+            ? ([
+                ['a', 3],
+                ['b', 1],
+              ] as const)
+            : [['x', 3]],
+        ),
+      report: (id) => void reported.push(id),
+    },
     createReplicaSpeeds(),
   );
   const chain = [at('one', 'a'), at('two', 'x')];
-  expect(replicas.hasStandIn('default', chain)).toBe(true);
   expect(replicas.stalled('default', chain, 'a token', 900)).toMatchObject({
     code: 'SHARD_UNAVAILABLE',
     message: expect.stringContaining('a token did not come for 900 ms'),
@@ -113,4 +122,45 @@ test('of a session that stands still only those are suspected that others can st
   expect(reported).toEqual(['a']);
   expect(replicas.stalled('default', [at('two', 'x')], 'a token', 900)).toBeUndefined();
   expect(reported).toEqual(['a']);
+});
+
+test('sessions that leave at the same time claim as many places as there are, all of a session or none', () => {
+  const free: Record<string, ReadonlyMap<string, number>> = {
+    one: new Map([
+      ['a', 8],
+      ['b', 2],
+    ]),
+    two: new Map([
+      ['x', 8],
+      ['y', 1],
+    ]),
+    alone: new Map([['z', 8]]),
+    unknown: new Map([
+      ['u', Number.POSITIVE_INFINITY],
+      ['v', Number.POSITIVE_INFINITY],
+    ]),
+  };
+  const replicas = createReplicas(
+    { free: (_tenant, blockId) => free[blockId] ?? new Map(), report: () => {} },
+    createReplicaSpeeds(),
+  );
+  const claim = (...shards: RoutedInstance[]) => replicas.claimStandIns('default', shards);
+
+  const first = claim(at('one', 'a'));
+  expect(first).toBeDefined();
+  // Of the second block the one place is taken here, so none of the first is either.
+  const both = claim(at('one', 'a'), at('two', 'x'));
+  expect(both).toBeDefined();
+  expect(claim(at('one', 'a'))).toBeUndefined();
+  both?.();
+  both?.();
+  expect(claim(at('one', 'a'), at('alone', 'z'))).toBeUndefined();
+  expect(claim(at('one', 'a'), at('two', 'x'))).toBeDefined();
+  expect(claim(at('two', 'x'))).toBeUndefined();
+  expect(claim(at('unknown', 'u'))).toBeDefined();
+  expect(
+    createReplicas({ report: () => {} }, createReplicaSpeeds()).claimStandIns('default', [
+      at('one', 'a'),
+    ]),
+  ).toBeUndefined();
 });
