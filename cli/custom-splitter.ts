@@ -3,10 +3,16 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import {
   defaultHashCachePath,
+  previewSplit,
   type SplitModelOptions,
+  type SplitPreview,
   writeSplit,
 } from '../runtime/model/index.ts';
-import { runSplitWorker } from '../runtime/split-task/index.ts';
+import {
+  previewSplitWorker,
+  type RunWorkerOptions,
+  runSplitWorker,
+} from '../runtime/split-task/index.ts';
 import { AiosError } from '../sdk/errors.ts';
 import type { WrittenPlan } from '../sdk/spec/plan.ts';
 import type { SplitLayerContext } from '../sdk/split-context.ts';
@@ -59,17 +65,42 @@ export async function splitWith(
   options: SplitModelOptions,
 ): Promise<WrittenPlan> {
   if (splitter === undefined) return writeSplit(options);
+  return inWorker(context, splitter, options, runSplitWorker);
+}
+
+/**
+ * Says what {@link splitWith} would write, and writes nothing.
+ *
+ * @throws {AiosError} as `previewSplit`; BUNDLE_FAILED, SPLITTER_FAILED with the author's line, SPLIT_PLAN_INVALID
+ */
+export async function previewWith(
+  context: Context,
+  splitter: string | undefined,
+  options: Omit<SplitModelOptions, 'outFolder'>,
+): Promise<SplitPreview> {
+  if (splitter === undefined) return previewSplit(options);
+  return inWorker(context, splitter, options, previewSplitWorker);
+}
+
+/** @param options - without `outFolder`: one that does not exist, and goes with all that is written below it */
+async function inWorker<T>(
+  context: Context,
+  splitter: string,
+  options: Omit<SplitModelOptions, 'outFolder'> & { readonly outFolder?: string },
+  run: (options: RunWorkerOptions) => Promise<T>,
+): Promise<T> {
   const { splitters: _builtin, plan, signal: _signal, onProgress, ...split } = options;
   const { code } = await bundleSplitter(context, splitter);
   const folder = await mkdtemp(join(tmpdir(), 'aios-splitter-'));
   try {
     const splitterFile = join(folder, `${basename(splitter)}.mjs`);
     await writeFile(splitterFile, code);
-    return await runSplitWorker({
+    const outFolder = join(folder, 'nowhere');
+    return await run({
       ...{ plan, signal: context.signal, layers: layersOf(context) },
       // Where our environment puts it, which the process does not get.
       order: {
-        split: { hashCachePath: defaultHashCachePath(), ...split },
+        split: { hashCachePath: defaultHashCachePath(), outFolder, ...split },
         splitterFile,
         task: { id: 'local', attempt: 1 },
       },

@@ -1,5 +1,6 @@
 import { AiosError } from '../sdk/errors.ts';
 import type { BlockManager } from './block/index.ts';
+import { linkSignals } from './linked-signal.ts';
 
 interface LogOptions {
   readonly tail: number;
@@ -37,7 +38,8 @@ export async function* blockLogs(request: {
 }): AsyncIterable<string> {
   const { tenant, blockId, blocks, options } = request;
   const ended = new AbortController();
-  const signal = AbortSignal.any([options.signal, ended.signal]);
+  const either = linkSignals(options.signal, ended.signal);
+  const { signal } = either;
   const waiting: { readonly line: string; readonly taken: () => void }[] = [];
   const joined = new Set<string>();
   let open = 0;
@@ -72,13 +74,14 @@ export async function* blockLogs(request: {
     }
   }
 
-  await join();
-  const stop = blocks.onChange((owner, id) => {
-    if (options.follow && owner === tenant && id === blockId)
-      void join().catch(() => ended.abort());
-  });
-  signal.addEventListener('abort', () => wake(), { once: true });
+  let stop: () => void = () => undefined;
   try {
+    await join();
+    stop = blocks.onChange((owner, id) => {
+      if (options.follow && owner === tenant && id === blockId)
+        void join().catch(() => ended.abort());
+    });
+    signal.addEventListener('abort', () => wake(), { once: true });
     while (!signal.aborted) {
       const next = waiting.shift();
       if (next) {
@@ -94,6 +97,7 @@ export async function* blockLogs(request: {
   } finally {
     stop();
     ended.abort();
+    either.release();
     for (const { taken } of waiting.splice(0)) taken();
   }
 }

@@ -1,4 +1,5 @@
 import { AiosError } from '../../sdk/errors.ts';
+import { linkSignals } from '../linked-signal.ts';
 import { requestLimits, type SplitRequest } from './request.ts';
 
 /**
@@ -13,8 +14,9 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), attemptTimeoutMs);
+  const either = linkSignals(signal, late.signal);
   try {
-    return await work(AbortSignal.any([signal, late.signal]));
+    return await work(either.signal);
   } catch (thrown) {
     if (!late.signal.aborted || signal.aborted) throw thrown;
     throw new AiosError(
@@ -24,5 +26,6 @@ export async function withDeadline<T>(
     );
   } finally {
     clearTimeout(timer);
+    either.release();
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { AiosError, SplitError } from '../../sdk/errors.ts';
-import { type SplitPlan, splitPlan } from '../../sdk/spec/plan.ts';
+import { AiosError, type Problem, SplitError } from '../../sdk/errors.ts';
+import { type SplitPlan, shardPlan, splitPlan } from '../../sdk/spec/plan.ts';
+import type { SplitPreview } from '../model/index.ts';
 import { workerCalls, workerLimits } from './worker-protocol.ts';
 
 /** An author's code runs in the process that says it: nothing is longer than it may be. */
@@ -50,6 +51,7 @@ const fromWorker = z.discriminatedUnion('type', [
     argument: z.unknown(),
   }),
   z.object({ type: z.literal('done'), plan: z.unknown() }),
+  z.object({ type: z.literal('previewed'), preview: z.unknown() }),
   z.object({
     type: z.literal('failed'),
     error: failure.transform((error) =>
@@ -57,22 +59,56 @@ const fromWorker = z.discriminatedUnion('type', [
     ),
   }),
 ]);
+const splitPreview = z.object({
+  outline: z.object({
+    name: line,
+    architecture: line,
+    contextTokens: z.number().int().positive(),
+    overheadBytes: z.number().int().nonnegative(),
+  }),
+  shards: z
+    .array(shardPlan.omit({ index: true, folder: true }))
+    .min(1)
+    .max(workerLimits.shards),
+  estimated: z.boolean().optional(),
+});
+
 /** What a worker said, as far as it may be believed. */
 export type Heard = z.output<typeof fromWorker>;
 
 /** @returns undefined: it is none of ours */
-export const readMessage = (message: unknown): Heard | undefined =>
-  fromWorker.safeParse(message).data;
+export function readMessage(message: unknown): Heard | undefined {
+  try {
+    return fromWorker.safeParse(message).data;
+  } catch {
+    // Nested so deep that looking at it takes more stack than there is.
+    return undefined;
+  }
+}
 
 /** @throws {SplitError} SPLIT_PLAN_INVALID - with the first problems */
 export function readPlan(answer: unknown, splitter: string): SplitPlan {
   const read = splitPlan.safeParse(answer);
   if (read.success) return read.data;
-  const problems = read.error.issues
+  throw invalidPlan(splitter, problemsOf(read.error));
+}
+
+/** @throws {SplitError} SPLIT_PLAN_INVALID - with the first problems */
+export function readPreview(answer: unknown): SplitPreview {
+  const read = splitPreview.safeParse(answer);
+  if (read.success) return read.data;
+  const problems = problemsOf(read.error);
+  throw new SplitError(
+    'SPLIT_PLAN_INVALID',
+    `the splitter does not say what its shards take: ${problems[0]?.path} ${problems[0]?.message}. shards() gives one entry a shard, the outline its layers.`,
+    { problems },
+  );
+}
+
+const problemsOf = ({ issues }: z.ZodError): Problem[] =>
+  issues
     .slice(0, workerLimits.problems)
     .map(({ path, message }) => ({ path: ['$', ...path.map(String)].join('.'), message }));
-  throw invalidPlan(splitter, problems);
-}
 
 export function invalidPlan(
   splitter: string,

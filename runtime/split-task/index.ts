@@ -6,5 +6,5 @@
  */
 export { freeNodes } from './free-nodes.ts';
 export { openSplitService, type SplitService } from './open.ts';
-export { type RunWorkerOptions, runSplitWorker } from './run-worker.ts';
+export { previewSplitWorker, type RunWorkerOptions, runSplitWorker } from './run-worker.ts';
 export type { SplitOrder, WorkerOrder } from './worker-protocol.ts';

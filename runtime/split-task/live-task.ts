@@ -1,5 +1,6 @@
 import type { SplitTask } from '../../sdk/client/split-task.ts';
-import { keptLines, type StoredTask, type TaskStore } from './task-store.ts';
+import { createKeptLines } from './kept-lines.ts';
+import type { StoredTask, TaskStore } from './task-store.ts';
 import { workerLimits } from './worker-protocol.ts';
 
 const saveMs = 1000;
@@ -12,7 +13,9 @@ export interface LiveTask {
   /** Changes what is shown. */
   note(change: Partial<SplitTask>): void;
   /** Writes it as it is. */
-  save(change?: Partial<StoredTask>): Promise<SplitTask>;
+  save(change?: Partial<Omit<StoredTask, 'lines'>>): Promise<SplitTask>;
+  /** Writes it as it is, without the process that worked on it; what is said of it later is not heard. */
+  close(): Promise<SplitTask>;
 }
 
 export function createLiveTask(
@@ -21,14 +24,22 @@ export function createLiveTask(
   first: StoredTask,
   onFault: (fault: unknown) => void,
 ): LiveTask {
+  const lines = createKeptLines(first.lines);
   let stored = first;
+  let hasNewLines = false;
+  let closed = false;
   let saving: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
+  function current(): StoredTask {
+    if (hasNewLines) stored = { ...stored, lines: lines.all() };
+    hasNewLines = false;
+    return stored;
+  }
   function save(): Promise<SplitTask> {
     clearTimeout(timer);
     timer = undefined;
-    const written = saving.then(() => tasks.put(tenant, stored));
+    const written = saving.then(() => tasks.put(tenant, current()));
     saving = written.catch(() => undefined);
     return written;
   }
@@ -39,18 +50,27 @@ export function createLiveTask(
 
   return {
     get stored() {
-      return stored;
+      return current();
     },
     log(line) {
-      stored = { ...stored, lines: keptLines([...stored.lines, cut(line)]) };
+      if (closed) return;
+      lines.push(cut(line));
+      hasNewLines = true;
       soon();
     },
     note(change) {
+      if (closed) return;
       stored = { ...stored, task: { ...stored.task, ...change } };
       soon();
     },
     save(change = {}) {
       stored = { ...stored, ...change };
+      return save();
+    },
+    close() {
+      closed = true;
+      const { worker: _worker, ...rest } = stored;
+      stored = rest;
       return save();
     },
   };

@@ -1,4 +1,5 @@
 import type { ModelFolder } from '../../sdk/client/split-task.ts';
+import { endLeftProcess } from './left-process.ts';
 import { createModelFolders } from './model-folders.ts';
 import { createPerform, type PerformParts } from './perform.ts';
 import type { SplitTasks, SplitTasksOptions } from './task-contract.ts';
@@ -19,11 +20,11 @@ export async function openSplitService(
   const tasks = await openSplitTasks({
     store: parts.store,
     ...(parts.log ? { log: parts.log } : {}),
-    ...{ perform, forget, keepOnly },
+    ...{ perform, forget, keepOnly, endWorker: endLeftProcess },
     async check(tenant, request) {
       await models.resolve(request.model);
       if (request.splitter !== undefined) await parts.artifacts.path(request.splitter);
-      parts.nodes(tenant, request.fit);
+      parts.fitFor(tenant, request.fit);
     },
   });
   return { ...tasks, models: () => models.list() };

@@ -3,16 +3,19 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { CreatedPlan } from '../../sdk/client/api.ts';
 import type { SplitTask } from '../../sdk/client/split-task.ts';
-import { AiosError } from '../../sdk/errors.ts';
-import type { HookInput, HookOutput } from '../../sdk/hooks.ts';
+import type { HookOutput } from '../../sdk/hooks.ts';
 import { hooks } from '../../sdk/hooks.ts';
+import { type PlannerFit, plannedModel } from '../../sdk/planner-question.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { ModelOutline } from '../../sdk/splitter.ts';
 import type { ArtifactStore } from '../control-plane.ts';
 import type { Layers } from '../layer/index.ts';
+import { defaultMaxSessions } from '../model/index.ts';
 import type { PolicyHost } from '../policy/host.ts';
 import { type FindNodeParts, findNode, type HeldNode } from './find-node.ts';
 import { keepArtifacts } from './keep-artifacts.ts';
+import { layerLookup } from './layer-lookup.ts';
+import type { LeftProcess } from './left-process.ts';
 import type { ModelFolders } from './model-folders.ts';
 import type { SplitRequest } from './request.ts';
 import { runSplitWorker } from './run-worker.ts';
@@ -26,6 +29,8 @@ export interface Attempt {
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
   readonly note: (change: Partial<SplitTask>) => void;
+  /** Told which process works on it, before that does. */
+  readonly onStarted?: (worker: LeftProcess) => Promise<unknown>;
 }
 
 /** Splits once: its files are artifacts when it is done, and nothing else is left of it. */
@@ -41,10 +46,7 @@ export interface PerformParts extends FindNodeParts {
   readonly policies: Pick<PolicyHost, 'evaluate'>;
   readonly layers: Layers;
   /** Of the clusters named, as they are now. @throws {AiosError} NOT_FOUND */
-  readonly nodes: (
-    tenant: string,
-    clusterIds: readonly string[],
-  ) => HookInput<'splitPlanner'>['nodes'];
+  readonly fitFor: (tenant: string, clusterIds: readonly string[]) => PlannerFit;
   readonly inventoryRevision: () => number;
   readonly createPlan: (tenant: string, plan: SplitPlan) => Promise<CreatedPlan>;
 }
@@ -72,7 +74,7 @@ export function createPerform(parts: PerformParts): TaskFolders {
   const forget = (taskId: string) => rm(join(splits, taskId), { recursive: true, force: true });
 
   async function split(attempt: Attempt, folder: string): Promise<SplitPlan> {
-    const { tenant, taskId, request, signal, log, note } = attempt;
+    const { tenant, taskId, request, signal, log, note, onStarted } = attempt;
     const splitterFile = await placeSplitter(parts, request, folder);
     const { layers } = parts;
     return runSplitWorker({
@@ -88,18 +90,12 @@ export function createPerform(parts: PerformParts): TaskFolders {
         },
       },
       plan: (outline) => askPlanner(parts, attempt, outline),
-      layers: {
-        find: (hash) =>
-          layers.get(tenant, hash).catch((thrown: unknown) => {
-            if (AiosError.from(thrown).code === 'NOT_FOUND') return undefined;
-            throw thrown;
-          }),
-        register: async (layer) => void (await layers.register(tenant, layer)),
-      },
+      layers: layerLookup(layers, tenant),
       onProgress: (progress) => note({ progress }),
       onLog: log,
       signal,
       heapMebibytes: heapMebibytes(request.memoryBytes),
+      ...(onStarted ? { onStarted } : {}),
     });
   }
 
@@ -170,20 +166,20 @@ async function placeSplitter(
 }
 
 async function askPlanner(
-  { policies, nodes, inventoryRevision }: PerformParts,
+  { policies, fitFor, inventoryRevision }: PerformParts,
   { tenant, request, log }: Attempt,
-  { name, layers, embeddingBytes, headBytes, overheadBytes }: ModelOutline,
+  outline: ModelOutline,
 ): Promise<HookOutput<'splitPlanner', 'plan'>> {
   const { output, evaluation } = await policies.evaluate({
-    ...{ tenant, hook: 'splitPlanner', action: 'plan', useSite: `split/${name}` },
+    ...{ tenant, hook: 'splitPlanner', action: 'plan', useSite: `split/${outline.name}` },
     ...(request.planner
       ? { reference: { policyRuleURI: request.planner, parameters: {}, settings: {} } }
       : {}),
     input: {
       action: 'plan',
-      model: { name, layers, embeddingBytes, headBytes, overheadBytes },
+      model: plannedModel(outline, request.maxSessions ?? defaultMaxSessions),
       ...(request.shards === undefined ? {} : { shards: request.shards }),
-      nodes: nodes(tenant, request.fit),
+      ...fitFor(tenant, request.fit),
     },
     inventoryRevision: inventoryRevision(),
   });

@@ -8,6 +8,21 @@ export interface Ended {
   readonly signal: string | null;
 }
 
+/** Kills the first process of a group and whatever it started in it. */
+export function killGroupOf(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+    return;
+  } catch {
+    // None of them is left, or this system knows no groups.
+  }
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
 /** Kills a detached process and whatever it started in its group. */
 export function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
@@ -28,8 +43,7 @@ export function whenEnded(child: ChildProcess): Promise<Ended> {
       killGroup(child);
       // A process that left the group may hold its pipes open for ever.
       draining = setTimeout(() => {
-        for (const stream of [child.stdout, child.stderr]) stream?.destroy();
-        if (child.connected) child.disconnect();
+        for (const stream of child.stdio) stream?.destroy();
         resolve({ code, signal });
       }, drainMs);
     });

@@ -1,6 +1,7 @@
 import type { SplitTask } from '../../sdk/client/split-task.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { Store } from '../store/index.ts';
+import type { LeftProcess } from './left-process.ts';
 import type { Perform } from './perform.ts';
 import type { SplitRequest } from './request.ts';
 
@@ -14,6 +15,8 @@ export interface SplitTasksOptions {
   readonly forget?: (taskId: string) => Promise<void>;
   /** Removes what is left of all but these. */
   readonly keepOnly?: (taskIds: ReadonlySet<string>) => Promise<void>;
+  /** Ends what still works on a task though its control plane ended. @default nothing does */
+  readonly endWorker?: (worker: LeftProcess) => Promise<void>;
   /** Unix milliseconds. @default Date.now */
   readonly clock?: () => number;
   /** How long to wait after a failed attempt. @default 1 s, 4 s, 16 s, then a minute */

@@ -3,6 +3,7 @@ import { isSplitTaskOver } from '../../sdk/client/split-task.ts';
 import { AiosError } from '../../sdk/errors.ts';
 import type { SplitPlan } from '../../sdk/spec/plan.ts';
 import type { Store } from '../store/index.ts';
+import type { LeftProcess } from './left-process.ts';
 import type { SplitRequest } from './request.ts';
 
 export const keptLimits = {
@@ -20,6 +21,8 @@ export interface StoredTask {
   /** The last ones. */
   readonly lines: readonly string[];
   readonly plan?: SplitPlan;
+  /** What works on it: it may outlive a control plane that was killed. */
+  readonly worker?: LeftProcess;
 }
 
 /** Tasks as documents. */
@@ -65,19 +68,4 @@ export function createTaskStore(store: Store): TaskStore {
       await store.commit(excess.map(({ id }) => ({ type: 'delete', ...keyOf(tenant, id) })));
     },
   };
-}
-
-/** The last lines that fit; of a last one that alone is too long, its beginning. */
-export function keptLines(lines: readonly string[]): readonly string[] {
-  let characters = 0;
-  let first = lines.length;
-  while (first > 0 && lines.length - first < keptLimits.lines) {
-    characters += (lines[first - 1]?.length ?? 0) + 1;
-    if (characters - 1 > keptLimits.logCharacters) break;
-    first -= 1;
-  }
-  const last = lines.at(-1);
-  if (first === lines.length && last !== undefined)
-    return [last.slice(0, keptLimits.logCharacters)];
-  return lines.slice(first);
 }

@@ -8,6 +8,7 @@ import { readSplitRequest } from './request.ts';
 import { backoffAfter, mayHelp } from './retries.ts';
 import type { SplitTasks, SplitTasksOptions } from './task-contract.ts';
 import { createTaskStore, type StoredTask } from './task-store.ts';
+import { createTimers } from './timers.ts';
 
 export const taskLimits = {
   /** Of one tenant; more are told to come back. */
@@ -34,7 +35,7 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
   const tasks = createTaskStore(store);
   const queue = createQueue();
   const running = new Map<string, Running>();
-  const timers = new Map<string, NodeJS.Timeout>();
+  const timers = createTimers();
   const entering = new Map<string, number>();
   /** Names of tasks that are over and are being begun anew or forgotten. */
   const changing = new Set<string>();
@@ -83,13 +84,10 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
   }
 
   function later(tenant: string, id: string, delayMs: number): void {
-    const name = nameOf(tenant, id);
-    const timer = setTimeout(() => {
-      timers.delete(name);
+    timers.set(nameOf(tenant, id), delayMs, () => {
       queue.add(tenant, id);
       advance();
-    }, delayMs);
-    timers.set(name, timer);
+    });
   }
 
   async function attempt(tenant: string, live: LiveTask, signal: AbortSignal): Promise<void> {
@@ -101,12 +99,13 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
           ...{ tenant, request, taskId: id, attempt: attempts, signal: within },
           log: live.log,
           note: live.note,
+          onStarted: (worker) => live.save({ worker }),
         }),
       );
       const { error: _e, ...task } = live.stored.task;
       const facts = { vdagUri: plan.vdag.uri as string, shards: plan.shards.length };
       const how = { state: 'succeeded' as const, ...facts, ...(created ? { created } : {}) };
-      await live.save();
+      await live.close();
       await end(tenant, { ...live.stored, task }, how, { plan });
     } catch (thrown) {
       await failed(tenant, live, AiosError.from(thrown), signal);
@@ -122,14 +121,14 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
     // What this control plane's end broke off begins anew with the next.
     if (closed) {
       live.log(`attempt ${live.stored.task.attempts}: broken off by the end of the control plane`);
-      await live.save();
+      await live.close();
       return;
     }
     const { id, attempts, maxAttempts } = live.stored.task;
     const { code, message, problems } = thrown;
     const error = { code, message, ...(problems.length > 0 ? { problems } : {}) };
     live.log(`attempt ${attempts} of ${maxAttempts}: ${code} ${message}`);
-    await live.save();
+    await live.close();
     if (signal.aborted) {
       await end(tenant, live.stored, { state: 'cancelled', error });
       return;
@@ -211,6 +210,7 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
     const left = (await tasks.list(tenant)).filter(({ task }) => !isSplitTaskOver(task));
     unfinished.push(...left.map((stored) => ({ tenant, stored })));
   }
+  for (const { stored } of unfinished) if (stored.worker) await options.endWorker?.(stored.worker);
   unfinished.sort((a, b) => a.stored.task.createdAtMs - b.stored.task.createdAtMs);
   await options.keepOnly?.(new Set(unfinished.map(({ stored }) => stored.task.id)));
   for (const { tenant, stored } of unfinished) await reopen(tenant, stored);
@@ -267,8 +267,7 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
         return task;
       }
       const isWaiting = queue.remove(tenant, id);
-      clearTimeout(timers.get(name));
-      timers.delete(name);
+      timers.clear(name);
       if (!isWaiting) {
         const one = running.get(name);
         one?.controller.abort();
@@ -278,14 +277,13 @@ export async function openSplitTasks(options: SplitTasksOptions): Promise<SplitT
       if (isSplitTaskOver(latest.task)) return latest.task;
       // It was about to be tried again.
       queue.remove(tenant, id);
-      clearTimeout(timers.get(name));
-      timers.delete(name);
+      timers.clear(name);
       const error = { code: 'CANCELLED', message: `split task '${id}' was cancelled.` };
       return end(tenant, latest, { state: 'cancelled', error });
     },
     async close() {
       closed = true;
-      for (const timer of timers.values()) clearTimeout(timer);
+      timers.close();
       for (const { controller } of running.values()) controller.abort();
       await Promise.all([...running.values()].map(({ done }) => done));
     },

@@ -1,25 +1,39 @@
 /** Runs in a process of its own: splits one model, with an author's splitter or a built-in one, and ends. */
+import { once } from 'node:events';
+import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { AiosError, type SerializedError, SplitError } from '../../sdk/errors.ts';
 import type { Splitter } from '../../sdk/splitter.ts';
-import { splitModel, splitters } from '../model/index.ts';
+import { entryPath } from '../entry.ts';
+import { previewSplit, type SplitModelOptions, splitModel, splitters } from '../model/index.ts';
 import { guardSplitter, placeInBundle } from './guarded-splitter.ts';
+import { readMessages, writeMessage } from './message-pipe.ts';
+import { killGroupOf } from './process-group.ts';
 import {
   type FromWorker,
   type ToWorker,
   type WorkerCall,
   type WorkerOrder,
   workerLimits,
+  workerPipe,
 } from './worker-protocol.ts';
 
+const parentPid = Number(process.argv[2]);
+const watch = new Worker(entryPath('runtime/split-task/parent-watch.js'), {
+  workerData: { parentPid },
+});
+watch.unref();
+const watches = once(watch, 'online');
+const pipe = new Socket({ fd: workerPipe, readable: true, writable: true });
 const controller = new AbortController();
 const waiting = new Map<number, (answer: ToWorker) => void>();
 let calls = 0;
+let isAlone = false;
 
-const send = (message: FromWorker): void => {
-  if (process.connected) process.send?.(message);
-};
+const send = (message: FromWorker): Promise<void> => writeMessage(pipe, message);
+const endWithGroup = (): void => killGroupOf(process.pid);
 
 /** Asks the parent. */
 function ask<T>(method: WorkerCall, argument: unknown): Promise<T> {
@@ -31,7 +45,7 @@ function ask<T>(method: WorkerCall, argument: unknown): Promise<T> {
       if (answer.type === 'refusal') reject(AiosError.deserialize(answer.error));
       else resolve((answer as { value?: T }).value as T);
     });
-    send({ type: 'call', call, method, argument });
+    void send({ type: 'call', call, method, argument });
   });
 }
 
@@ -56,7 +70,7 @@ async function importSplitter(file: string): Promise<Splitter> {
 }
 
 async function chooseSplitters({ split, splitterFile }: WorkerOrder): Promise<readonly Splitter[]> {
-  const onStaging = (path: string): void => send({ type: 'staging', path });
+  const onStaging = (path: string): void => void send({ type: 'staging', path });
   if (splitterFile === undefined) {
     return splitters.map((one) => guardSplitter(one, undefined, onStaging));
   }
@@ -72,8 +86,8 @@ async function run(order: WorkerOrder): Promise<FromWorker> {
   const { id, attempt } = order.task;
   let reported = { stage: '', atMs: 0 };
   const log = (line: string): void =>
-    send({ type: 'log', line: String(line).slice(0, workerLimits.lineCharacters) });
-  const plan = await splitModel({
+    void send({ type: 'log', line: String(line).slice(0, workerLimits.lineCharacters) });
+  const options: SplitModelOptions = {
     ...order.split,
     splitters: await chooseSplitters(order),
     signal: controller.signal,
@@ -89,10 +103,11 @@ async function run(order: WorkerOrder): Promise<FromWorker> {
       if (!isNew && atMs - reported.atMs < workerLimits.progressMs) return;
       reported = { stage: progress.stage, atMs };
       const message = String(progress.message).slice(0, workerLimits.lineCharacters);
-      send({ type: 'progress', progress: { ...progress, message } });
+      void send({ type: 'progress', progress: { ...progress, message } });
     },
-  });
-  return { type: 'done', plan };
+  };
+  if (order.preview) return { type: 'previewed', preview: await previewSplit(options) };
+  return { type: 'done', plan: await splitModel(options) };
 }
 
 function failure(thrown: unknown): SerializedError {
@@ -103,20 +118,31 @@ function failure(thrown: unknown): SerializedError {
 }
 
 async function start(order: WorkerOrder): Promise<void> {
+  await watches;
   const last = await run(order).catch(
     (thrown: unknown): FromWorker => ({ type: 'failed', error: failure(thrown) }),
   );
-  if (!process.connected) process.exit(1);
-  process.send?.(last, () => process.exit(0));
+  if (isAlone) endWithGroup();
+  await send(last);
+  process.exit(0);
 }
 
-process.on('message', (message: ToWorker) => {
-  if (message.type === 'start') void start(message.order);
-  else if (message.type === 'cancel') controller.abort();
-  else waiting.get(message.call)?.(message);
-});
-// Whoever wanted the split is gone: what was written is removed, then this process ends.
-process.on('disconnect', () => {
+async function listen(): Promise<void> {
+  for await (const said of readMessages(pipe)) {
+    const message = said as ToWorker;
+    if (message.type === 'start') void start(message.order);
+    else if (message.type === 'cancel') controller.abort();
+    else waiting.get(message.call)?.(message);
+  }
+  // Whoever wanted the split is gone: what was written is removed, then this process ends.
+  isAlone = true;
   controller.abort();
-  setTimeout(() => process.exit(1), workerLimits.graceMs);
+  setTimeout(endWithGroup, workerLimits.graceMs);
+}
+
+// What is said to one who is gone is no fault, and no reason to end before what was written is removed.
+for (const stream of [pipe, process.stdout, process.stderr]) stream.on('error', () => undefined);
+process.on('exit', () => {
+  if (process.ppid !== parentPid) endWithGroup();
 });
+void listen();

@@ -67,6 +67,19 @@ async function parityOf(model: string): Promise<number[]> {
 }
 
 describe('the example', () => {
+  it('is planned here, and nothing is written', async () => {
+    const preview = await system.json<{ shards: unknown[]; nodes: unknown[] }>(
+      ...['split', example('parity'), '--splitter', example('mlp-splitter.ts')],
+      ...['--fit', 'west', '--shards', '2', '--dry-run', '--out', join(scratch, 'dry')],
+    );
+
+    expect(preview).toMatchObject({
+      ...{ model: 'parity', architecture: 'MLP', estimated: true, homeless: [] },
+      shards: [{ firstLayer: 0, residentBytes: 48 }, { firstLayer: 1 }],
+    });
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
   it('is split here, created, and answers', async () => {
     const out = join(scratch, 'plan');
     const plan = await system.json<SplitPlan>(

@@ -1,10 +1,10 @@
-import { setMaxListeners } from 'node:events';
 import { AiosError, PolicyError } from '../../../sdk/errors.ts';
 import { graphEnds } from '../../../sdk/graph.ts';
 import type { PolicyState } from '../../../sdk/hooks.ts';
 import type { Json } from '../../../sdk/packet.ts';
 import type { PolicyReference } from '../../../sdk/spec/common.ts';
 import { executionLimits, type GraphExecution } from '../../../sdk/spec/execution.ts';
+import { linkSignals } from '../../linked-signal.ts';
 import {
   checkedState,
   type PolicyRunner,
@@ -87,10 +87,8 @@ export function createGraphRunner(
     const { budget = { calls: executionLimits.graphCalls }, timeLimitMs } = request;
     const deadlineMs = performance.now() + timeLimitMs;
     const failed = new AbortController();
-    const signal = request.signal
-      ? AbortSignal.any([failed.signal, request.signal])
-      : failed.signal;
-    setMaxListeners(0, signal);
+    const either = linkSignals(failed.signal, request.signal);
+    const { signal } = either;
     const input = request.input as { readonly input: Json };
     const whole = hook === 'function' ? input.input : (input as Json);
     const answers = new Map<string, Json>();
@@ -156,6 +154,7 @@ export function createGraphRunner(
     }
 
     const ended = await Promise.allSettled(nodes.map(({ label }) => start(label)));
+    either.release();
     const fault = ended.find((end) => end.status === 'rejected');
     if (fault) throw fault.reason;
     const output = last === undefined ? null : (answers.get(last) ?? null);

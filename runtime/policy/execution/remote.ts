@@ -1,5 +1,6 @@
 import { AiosError, type ErrorCode, PolicyError } from '../../../sdk/errors.ts';
 import type { RemoteExecution } from '../../../sdk/spec/execution.ts';
+import { linkSignals } from '../../linked-signal.ts';
 import { checkedState, type PolicyRunner, type RunRequest, runLimits } from '../runner.ts';
 import type { Executor } from './executors.ts';
 import { readAnswer } from './remote-answer.ts';
@@ -42,7 +43,9 @@ export function createRemoteRunner(
 
   async function ask(request: RunRequest): Promise<unknown> {
     const { timeLimitMs, signal } = request;
-    const limit = AbortSignal.timeout(timeLimitMs);
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), timeLimitMs);
+    const either = linkSignals(limit.signal, signal);
     try {
       const response = await fetch(
         executor.endpoint(request.command ? 'management' : 'execute_policy'),
@@ -51,7 +54,7 @@ export function createRemoteRunner(
           headers: { 'content-type': 'application/json', ...executor.headers },
           body: requestBody(uri, execution, request),
           redirect: 'error',
-          signal: signal ? AbortSignal.any([limit, signal]) : limit,
+          signal: either.signal,
         },
       );
       const text = await readBounded(response, () =>
@@ -69,7 +72,8 @@ export function createRemoteRunner(
       return JSON.parse(executor.conceal(text));
     } catch (thrown) {
       if (AiosError.isInstance(thrown)) throw thrown;
-      if (limit.aborted) throw wrong('POLICY_TIMEOUT', `did not answer within ${timeLimitMs} ms`);
+      if (limit.signal.aborted)
+        throw wrong('POLICY_TIMEOUT', `did not answer within ${timeLimitMs} ms`);
       if (signal?.aborted) throw wrong('CANCELLED', 'was cancelled');
       if (thrown instanceof SyntaxError) {
         throw wrong('POLICY_OUTPUT_INVALID', 'answered what is no JSON', thrown);
@@ -77,6 +81,9 @@ export function createRemoteRunner(
       const { cause } = thrown as { cause?: unknown };
       const reason = AiosError.from(cause ?? thrown).message;
       throw wrong('POLICY_UNREACHABLE', `could not be asked: ${reason}`, thrown);
+    } finally {
+      clearTimeout(timer);
+      either.release();
     }
   }
 

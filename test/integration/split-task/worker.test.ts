@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { splitModel, splitters } from '../../../runtime/model/index.ts';
-import { type RunWorkerOptions, runSplitWorker } from '../../../runtime/split-task/index.ts';
+import {
+  previewSplitWorker,
+  type RunWorkerOptions,
+  runSplitWorker,
+} from '../../../runtime/split-task/index.ts';
 import { AiosError } from '../../../sdk/errors.ts';
 import { repository, tinyAssistant } from '../../support/system.ts';
 import { bundle } from '../control/plane.ts';
@@ -22,10 +26,10 @@ const parity = join(repository, 'examples/custom-splitter/parity');
 const noPlan = async () => ({ firstLayers: [0] });
 
 /** Splits with an author's source. */
-async function splitWith(source: string, more: Partial<RunWorkerOptions> = {}, model?: string) {
+async function ordered(source: string, more: Partial<RunWorkerOptions> = {}, model?: string) {
   const splitterFile = join(folder, 'own.mjs');
   await writeFile(splitterFile, await bundle(source));
-  return runSplitWorker({
+  const options: RunWorkerOptions = {
     order: {
       split: {
         modelFolder: model ?? join(folder, 'model'),
@@ -41,14 +45,29 @@ async function splitWith(source: string, more: Partial<RunWorkerOptions> = {}, m
     onLog: (line) => lines.push(line),
     signal: new AbortController().signal,
     ...more,
-  });
+  };
+  return options;
 }
+type Ordered = Parameters<typeof ordered>;
+const splitWith = async (...order: Ordered) => runSplitWorker(await ordered(...order));
+const previewWith = async (...order: Ordered) => previewSplitWorker(await ordered(...order));
 
-/** A splitter whose stages do as they are told. */
+/** A splitter whose stages do as they are told, and may say to the parent what they like. */
 const author = (stages: { begin?: string; main?: string; finish?: string }) => `
-  import { writeFileSync } from 'node:fs';
+  import { writeFileSync, writeSync } from 'node:fs';
   import { join } from 'node:path';
   import { defineSplitter } from 'aios-sdk';
+  async function write(bytes) {
+    for (let from = 0; from < bytes.length; ) {
+      try {
+        from += writeSync(3, bytes, from);
+      } catch (error) {
+        if (error.code !== 'EAGAIN') throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+  }
+  const say = (message) => write(Buffer.from(JSON.stringify(message) + '\\n'));
   export default defineSplitter({
     name: 'own', description: 'anything.', accepts: async () => true,
     async begin(context) { ${stages.begin ?? ''} },
@@ -70,6 +89,79 @@ const faultOf = (split: Promise<unknown>): Promise<AiosError> =>
     },
     (error) => AiosError.from(error),
   );
+
+describe('what a splitter of one’s own would write', () => {
+  const example = () =>
+    readFile(join(repository, 'examples/custom-splitter/mlp-splitter.ts'), 'utf8');
+  const firstTwo = async () => ({ firstLayers: [0, 2] });
+
+  test('is said without writing it: by what it told the planner, and by its plan', async () => {
+    const preview = await previewWith(await example(), { plan: firstTwo }, parity);
+
+    expect(preview).toMatchObject({ outline: { name: 'parity', architecture: 'MLP' } });
+    expect(preview.estimated).toBe(true);
+    expect(lines).toEqual(['3 layers, 2 shards']);
+    expect(await left()).toEqual([]);
+    const plan = await splitWith(await example(), { plan: firstTwo }, parity);
+    expect(plan.shards.map(({ index: _index, folder: _folder, ...amounts }) => amounts)).toEqual(
+      preview.shards.map(({ hasEmbedding: _e, hasHead: _h, ...amounts }) =>
+        expect.objectContaining(amounts),
+      ),
+    );
+  });
+
+  test('is what its shards() says, though it asks no planner', async () => {
+    const cut = `
+      import { defineSplitter } from 'aios-sdk';
+      export default defineSplitter({
+        name: 'table', description: 'decoders, by a table.', accepts: async () => true,
+        async begin(context) {
+          const decoder = context.tools.splitter('decoder');
+          return { decoder, begun: await decoder.begin({ ...context, plan: async () => [0, 1, 6] }) };
+        },
+        shards: ({ decoder, begun }) => decoder.shards(begun),
+        main: async () => { throw new Error('not asked for'); },
+        finish: async () => { throw new Error('not asked for'); },
+      });`;
+
+    const preview = await previewWith(cut, {}, tinyAssistant);
+
+    expect(preview.estimated).toBeUndefined();
+    expect(preview.outline).toMatchObject({
+      name: 'tiny-assistant',
+      architecture: 'LlamaForCausalLM',
+    });
+    expect(preview.shards.map(({ firstLayer }) => firstLayer)).toEqual([0, 1, 6]);
+  });
+
+  test.each([
+    ['asks nobody and says nothing', '', 'UNSUPPORTED'],
+    ['fails', "throw new Error('no weights');", 'SPLITTER_FAILED'],
+    ['ends', 'process.exit(7);', 'SPLITTER_FAILED'],
+    [
+      'says what is no preview',
+      "await say({ type: 'previewed', preview: { outline: {}, shards: [] } }); process.exit(0);",
+      'SPLIT_PLAN_INVALID',
+    ],
+    [
+      'says that it has split',
+      "await say({ type: 'done', plan: {} }); process.exit(0);",
+      'SPLITTER_FAILED',
+    ],
+    [
+      'gives layers that are none',
+      `await context.plan({
+      name: 'x', architecture: 'x', contextTokens: 1, embeddingBytes: 0, headBytes: 0, overheadBytes: -1,
+      layers: [{ residentBytes: 1.5, kvBytes: 0 }] });`,
+      'SPLIT_PLAN_INVALID',
+    ],
+  ])('is an error where it %s, and nothing is left', async (_what, begin, code) => {
+    const fault = await faultOf(previewWith(author({ begin })));
+
+    expect(fault.code).toBe(code);
+    expect(await left()).toEqual([]);
+  });
+});
 
 describe('a splitter of one’s own', () => {
   test('splits the model of the example, and says who it is', async () => {
@@ -177,7 +269,7 @@ describe('a splitter of one’s own', () => {
 describe('what an author’s process says', () => {
   const saying = (message: string) =>
     author({
-      main: `await new Promise((done) => process.send(${message}, done)); process.exit(0);`,
+      main: `await say(${message}); process.exit(0);`,
     });
 
   test.each([
@@ -209,12 +301,11 @@ describe('what an author’s process says', () => {
     const progress: unknown[] = [];
     const main = `
       const long = 'x'.repeat(100_000);
-      process.send({ type: 'log', line: long });
-      process.send({ type: 'progress', progress: { stage: 'main', fraction: 7, message: long, more: long } });
-      process.send({ type: 'progress', progress: { stage: long, fraction: 0, message: '' } });
-      await new Promise((done) => process.send(
-        { type: 'failed', error: { code: 'SPLITTER_FAILED', message: long, details: { long }, problems: Array(99).fill({ path: '$', message: long }) } },
-        done));
+      await say({ type: 'log', line: long });
+      await say({ type: 'progress', progress: { stage: 'main', fraction: 7, message: long, more: long } });
+      await say({ type: 'progress', progress: { stage: long, fraction: 0, message: '' } });
+      await say(
+        { type: 'failed', error: { code: 'SPLITTER_FAILED', message: long, details: { long }, problems: Array(99).fill({ path: '$', message: long }) } });
       process.exit(0);`;
 
     const fault = await faultOf(
@@ -228,6 +319,68 @@ describe('what an author’s process says', () => {
     expect(JSON.stringify(progress).length).toBeLessThan(10_000);
     expect([fault.message.length, fault.problems.length, fault.details]).toEqual([32_768, 50, {}]);
     expect(fault.problems[0]?.message).toHaveLength(2000);
+  });
+});
+
+describe('an author’s process that says too much', () => {
+  test.each([
+    [
+      'without an end',
+      `const piece = Buffer.alloc(2 ** 20, 122); for (;;) await write(piece);`,
+      'a message of more than 16777216 bytes',
+    ],
+    [
+      'in one message',
+      `await say({ type: 'log', line: 'y'.repeat(20 * 2 ** 20) }); await new Promise(() => {});`,
+      'a message of more than 16777216 bytes',
+    ],
+    [
+      'in long messages',
+      `for (;;) await say({ type: 'log', line: 'y'.repeat(2 ** 20) });`,
+      '17 messages',
+    ],
+  ])('is ended: %s', async (_, main, words) => {
+    const fault = await faultOf(splitWith(author({ main })));
+
+    expect(fault).toMatchObject({
+      ...{ code: 'SPLITTER_FAILED', message: expect.stringContaining(words) },
+    });
+    expect(await left()).toEqual([]);
+  });
+
+  test('is no fault of ours where it nests without end', async () => {
+    const main = `
+      await write(Buffer.from('{"type":"failed","error":{"code":"INTERNAL","message":"m","details":{"a":'
+        + '['.repeat(1e6) + ']'.repeat(1e6) + '}}}\\n'));
+      throw new Error('so');`;
+
+    expect((await faultOf(splitWith(author({ main })))).message).toContain('main(): so');
+  });
+
+  test('asks no more at once than are answered at once', async () => {
+    let atOnce = 0;
+    let most = 0;
+    let asked = 0;
+    const main = `
+      const calls = Array.from({ length: 200 }, (_, call) => ({ type: 'call', call: 1000 + call, method: 'plan', argument: {} }));
+      await write(Buffer.from(calls.map((call) => JSON.stringify(call) + '\\n').join('')));
+      await context.plan({ name: 'x', architecture: 'x', contextTokens: 1, embeddingBytes: 0, headBytes: 0,
+        overheadBytes: 0, layers: [{ residentBytes: 1, kvBytes: 0 }] });
+      throw new Error('so');`;
+
+    const plan = async () => {
+      asked += 1;
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      atOnce -= 1;
+      return { firstLayers: [0] };
+    };
+    const fault = await faultOf(splitWith(author({ main }), { plan }));
+
+    expect(fault.message).toContain('main(): so');
+    expect(asked).toBe(201);
+    expect(most).toBeLessThanOrEqual(16);
   });
 });
 
@@ -323,8 +476,9 @@ describe('nothing is left, and the fault is named, when it', () => {
     ['gives nonsense', { finish: 'return { version: 1, shards: 7 }' }, 'SPLIT_PLAN_INVALID', '$'],
   ] as const)('%s', async (_, given, code, words) => {
     const stages: { begin?: string; main?: string; finish?: string } = given;
-    // An event loop with nothing to wait for ends the process: the channel to the parent is let go.
-    const main = _ === 'never answers' ? `process.channel.unref(); ${stages.main}` : stages.main;
+    // An event loop with nothing to wait for ends the process: the pipe to the parent is let go.
+    const letGo = 'for (const handle of process._getActiveHandles()) handle.unref?.();';
+    const main = _ === 'never answers' ? `${letGo} ${stages.main}` : stages.main;
     const fault = await faultOf(splitWith(author({ ...stages, ...(main ? { main } : {}) })));
 
     expect(fault.code).toBe(code);

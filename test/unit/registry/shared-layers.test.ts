@@ -3,8 +3,10 @@ import { builtinPolicies } from '../../../policies/index.ts';
 import { createLayers, type Layers } from '../../../runtime/layer/index.ts';
 import { createPolicyHost } from '../../../runtime/policy/index.ts';
 import { createRegistry, createSerial, type Registry } from '../../../runtime/registry/index.ts';
+import { layerLookup } from '../../../runtime/split-task/layer-lookup.ts';
 import { createMemoryStore, type Store } from '../../../runtime/store/index.ts';
 import type { BlockStatus } from '../../../sdk/client/api.ts';
+import { AiosError } from '../../../sdk/errors.ts';
 
 const tenant = 'default';
 const hash = `sha256:${'a'.repeat(64)}`;
@@ -284,5 +286,38 @@ describe('the registry of layers', () => {
   ])('refuses %o', async (document, code) => {
     await expect(layers.register(tenant, document)).rejects.toMatchObject({ code });
     expect(await layers.list(tenant)).toEqual([]);
+  });
+});
+
+describe('a splitter’s look at the registry', () => {
+  test('finds what runs, what is noted, and nothing of others or of what nobody knows', async () => {
+    await create('a');
+    const [layer] = await layers.list(tenant);
+    const lookup = layerLookup(layers, tenant);
+
+    expect(await lookup.find(layer?.hash ?? '')).toEqual(layer);
+    await lookup.register({ hash, model: 'mine' });
+    expect(await lookup.find(hash)).toMatchObject({ kind: 'registered', noted: { model: 'mine' } });
+    for (const unknown of [
+      `sha256:${'b'.repeat(64)}`,
+      'nonsense',
+      '',
+      '__proto__',
+      'x'.repeat(1e6),
+    ]) {
+      expect(await lookup.find(unknown)).toBeUndefined();
+    }
+    expect(await layerLookup(layers, 'another').find(hash)).toBeUndefined();
+  });
+
+  test('tells what goes wrong, other than that there is nothing', async () => {
+    const broken = new AiosError('STORE_UNAVAILABLE', 'the disk is full.');
+    const lookup = layerLookup(
+      { get: () => Promise.reject(broken), register: () => Promise.reject(broken) },
+      tenant,
+    );
+
+    await expect(lookup.find(hash)).rejects.toBe(broken);
+    await expect(lookup.register({ hash })).rejects.toBe(broken);
   });
 });

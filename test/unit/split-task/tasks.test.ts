@@ -1,8 +1,7 @@
-import fc from 'fast-check';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Attempt, Perform } from '../../../runtime/split-task/perform.ts';
 import type { SplitTasks, SplitTasksOptions } from '../../../runtime/split-task/task-contract.ts';
-import { keptLimits, keptLines } from '../../../runtime/split-task/task-store.ts';
+import { keptLimits } from '../../../runtime/split-task/task-store.ts';
 import { openSplitTasks, taskLimits } from '../../../runtime/split-task/tasks.ts';
 import { createMemoryStore, type Store } from '../../../runtime/store/index.ts';
 import { isSplitTaskOver, type SplitTask } from '../../../sdk/client/split-task.ts';
@@ -344,26 +343,6 @@ describe('the end of a control plane', () => {
   });
 });
 
-test('of a log the last lines are kept, within its bounds', () => {
-  fc.assert(
-    fc.property(fc.array(fc.string({ maxLength: 300 }), { maxLength: 2000 }), (lines) => {
-      const kept = keptLines(lines);
-
-      expect(kept).toEqual(kept.length === 0 ? [] : lines.slice(-kept.length));
-      expect(kept.length).toBeLessThanOrEqual(keptLimits.lines);
-      expect(kept.join('\n').length).toBeLessThanOrEqual(keptLimits.logCharacters);
-    }),
-    { numRuns: 50 },
-  );
-});
-
-test('of one line that is too long its beginning is kept', () => {
-  const long = 'x'.repeat(keptLimits.logCharacters * 2);
-
-  expect(keptLines(['before', long])).toEqual([long.slice(0, keptLimits.logCharacters)]);
-  expect(keptLines([long, 'after'])).toEqual(['after']);
-});
-
 test('of the tasks that are over, the newest are kept', async () => {
   let now = 0;
   const tasks = await open(performing(), { clock: () => ++now });
@@ -377,4 +356,96 @@ test('of the tasks that are over, the newest are kept', async () => {
   const left = (await tasks.list(tenant)).map(({ id }) => id);
   expect(left.sort()).toEqual(ids.slice(3).sort());
   await tasks.close();
+});
+
+test('nothing waits to be tried again once it is closed, though it was closed while that was written', async () => {
+  const delayMs = 54_321;
+  const setTimer = vi.spyOn(globalThis, 'setTimeout');
+  let writes = () => undefined as unknown;
+  const written = new Promise<void>((resolve) => {
+    writes = resolve;
+  });
+  let goOn = () => undefined as unknown;
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const inner = store;
+  store = {
+    ...inner,
+    async commit(operations) {
+      const done = await inner.commit(operations);
+      if (!JSON.stringify(operations).includes('"retrying"')) return done;
+      writes();
+      await held;
+      return done;
+    },
+  };
+  const tasks = await open(performing(failing('SPLITTER_FAILED')), { backoffMs: () => delayMs });
+  await tasks.submit(tenant, { model: 'tiny' });
+
+  await written;
+  const closing = tasks.close();
+  goOn();
+  await closing;
+
+  expect(setTimer.mock.calls.filter(([, ms]) => ms === delayMs)).toEqual([]);
+  setTimer.mockRestore();
+});
+
+describe('the process that works on a task', () => {
+  const worker = { pid: 4711, startTime: '12345' };
+
+  test('is noted while it does, and ended by the next control plane before the task begins anew', async () => {
+    const first = await open(
+      performing(async (attempt) => {
+        await attempt.onStarted?.(worker);
+        await new Promise(() => undefined);
+      }),
+    );
+    await first.submit(tenant, { model: 'tiny' });
+    while (!JSON.stringify(await store.list(tenant, 'split-task')).includes('4711')) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    // That control plane was killed: nothing of it goes on, and it closed nothing.
+    const order: unknown[] = [];
+
+    const second = await open(
+      performing(() => order.push('begun anew')),
+      {
+        endWorker: async (left) => void order.push(left),
+        keepOnly: async () => void order.push('folders'),
+      },
+    );
+    const [task] = await second.list(tenant);
+    await whenOver(second, String(task?.id));
+
+    expect(order).toEqual([worker, 'folders', 'begun anew']);
+    await second.close();
+  });
+
+  test.each([
+    ['succeeded', 'succeeded', () => undefined],
+    ['failed', 'failed', failing('SPEC_INVALID')],
+  ])('is forgotten once the task %s, and no longer heard', async (_, state, then) => {
+    const tasks = await open(
+      performing(async (attempt) => {
+        await attempt.onStarted?.(worker);
+        then();
+      }),
+    );
+    const { id } = await tasks.submit(tenant, { model: 'tiny' });
+    await whenState(tasks, id, state);
+
+    const setTimer = vi.spyOn(globalThis, 'setTimeout');
+    attempts[0]?.log('too late');
+    attempts[0]?.note({ state: 'running' });
+    const willBeWritten = setTimer.mock.calls.length > 0;
+    setTimer.mockRestore();
+
+    expect(willBeWritten).toBe(false);
+    expect(JSON.stringify(await store.list(tenant, 'split-task'))).not.toContain('4711');
+    expect(await tasks.lines(tenant, id)).not.toContain('too late');
+    expect(await tasks.get(tenant, id)).toMatchObject({ state });
+    await tasks.close();
+  });
 });
