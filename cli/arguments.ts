@@ -14,11 +14,13 @@ interface Selected {
 /** `policy test` of `policy test <file>`. */
 const nameOf = ({ usage }: Command): string => usage.replace(/\s*[[<].*$/, '');
 const groupOf = (command: Command): string => nameOf(command).split(' ')[0] ?? '';
-/** Commands of two words, such as `policy test`, are shown under the first. */
-const isGrouped = (command: Command): boolean => nameOf(command).includes(' ');
+/** Commands of two words, such as `policy test`, are shown under the first, which may be a command too. */
+const isGrouped = (command: Command): boolean =>
+  commands.some((other) => groupOf(other) === groupOf(command) && nameOf(other).includes(' '));
 
 /** What each group is for, by its word. */
 const groups: Readonly<Record<string, string>> = {
+  artifacts: 'Shows how much code and weights are kept, and removes what nothing refers to',
   policy: 'Writes, checks, tests, measures, publishes and manages policies',
   network: "Shows and sets the network's default policies and pre-checks",
 };
@@ -133,7 +135,10 @@ export async function parseArguments(line: readonly string[], io: Io): Promise<S
     } else if (commands.find((other) => groupOf(other) === group) === command) {
       const members = commands.filter((other) => isGrouped(other) && groupOf(other) === group);
       parser.command(group, groups[group] ?? command.summary, (inner) => {
-        for (const member of members) add(inner, member, member.usage.slice(group.length + 1));
+        for (const member of members) {
+          add(inner, member, member.usage.slice(group.length + 1) || '$0');
+        }
+        if (members.some((member) => nameOf(member) === group)) return inner;
         return inner.demandCommand(1, `name one: ${members.map(nameOf).join(', ')}`);
       });
     }

@@ -1,4 +1,5 @@
 import type { SystemStatus } from '../sdk/client/api.ts';
+import type { ArtifactUpkeep } from './artifact/index.ts';
 import type { BlockManager } from './block/index.ts';
 import type { ArtifactStore, ControlPlane } from './control-plane.ts';
 import { createDryRuns } from './control-plane-dry-run.ts';
@@ -18,6 +19,7 @@ import type { Store } from './store/index.ts';
 export interface ControlPlaneParts {
   readonly store: Store;
   readonly artifacts: ArtifactStore;
+  readonly upkeep: ArtifactUpkeep;
   readonly policies: PolicyHost;
   readonly inventory: Inventory;
   readonly cordons: Pick<Cordons, 'of'>;
@@ -45,6 +47,7 @@ export function createControlPlaneApi(parts: ControlPlaneParts): ControlPlane {
   return {
     directory: blocks.directory,
     artifacts,
+    upkeep: parts.upkeep,
     metrics: parts.metrics,
     decisions: parts.decisions,
     layers: parts.layers,

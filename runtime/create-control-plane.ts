@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { AiosError, type Problem } from '../sdk/errors.ts';
 import type { ClusterSpec } from '../sdk/spec/cluster.ts';
 import { createAdmission, openNetworkBook, withDefaults } from './admission/index.ts';
-import { createArtifactStore } from './artifact/index.ts';
+import { createArtifactStore, createArtifactUpkeep } from './artifact/index.ts';
 import { type BlockManager, createBlockManager } from './block/index.ts';
 import {
   type ClusterBackend,
@@ -236,7 +236,8 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       await openSplitService({
         ...{ dataDirectory, store, artifacts, policies, layers, placement, log },
         modelFolders: options.modelFolders ?? [],
-        nodes: (tenant, clusterIds) => freeNodes(inventory, placement, tenant, clusterIds),
+        fitFor: (tenant, clusterIds) =>
+          freeNodes({ inventory, placement, speeds }, tenant, clusterIds),
         inventoryRevision: () => inventory.revision,
         record: (decision) => decisions.record(decision),
         createPlan: (tenant, plan) => changes.createPlan(tenant, plan),
@@ -245,6 +246,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     return createControlPlaneApi({
       store,
       artifacts,
+      upkeep: createArtifactUpkeep({ blobs: artifacts.blobs, store, exclusive }),
       policies,
       inventory,
       cordons,

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { artifacts, artifactsPrune } from './artifacts.ts';
 import { chat } from './chat.ts';
 import { cordon, uncordon } from './cordon.ts';
 import { createBlock } from './create-block.ts';
@@ -98,5 +99,7 @@ export const commands: readonly Command[] = [
   preCheck,
   logs,
   deleteResource,
+  artifacts,
+  artifactsPrune,
   schema,
 ];

@@ -7,8 +7,10 @@ import { contentHash, defaultTenant } from '../../sdk/ids.ts';
 import { formatBytes } from '../../sdk/units.ts';
 import type { ArtifactStore } from '../control-plane.ts';
 import type { Store } from '../store/index.ts';
+import { type Blobs, createBlobs } from './blobs.ts';
 import { type Fingerprint, fingerprintOf, sameFingerprint } from './fingerprint.ts';
 import { hashFile, hashText } from './hash-file.ts';
+import { createHolds } from './holds.ts';
 import { createIncoming, type IncomingPlace } from './incoming.ts';
 
 export interface ArtifactStoreOptions {
@@ -17,6 +19,13 @@ export interface ArtifactStoreOptions {
   readonly store: Store;
   /** Largest artifact, in bytes. @default 256 GiB */
   readonly maxArtifactBytes?: number;
+  /** Unix milliseconds. */
+  readonly now?: () => number;
+}
+
+/** With the files behind it, for those who keep them in order. */
+export interface StoredArtifacts extends ArtifactStore {
+  readonly blobs: Blobs;
 }
 
 const corrupt = (message: string, details: Readonly<Record<string, unknown>>): AiosError =>
@@ -42,12 +51,13 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
 }
 
 /** Keeps bytes under their hash; what `path` answers has been checked, at the latest when the file changed. */
-export async function createArtifactStore(options: ArtifactStoreOptions): Promise<ArtifactStore> {
-  const { dataDirectory, store, maxArtifactBytes = 256 * 2 ** 30 } = options;
+export async function createArtifactStore(options: ArtifactStoreOptions): Promise<StoredArtifacts> {
+  const { dataDirectory, store, maxArtifactBytes = 256 * 2 ** 30, now = Date.now } = options;
   const blobs = join(dataDirectory, 'artifacts', 'sha256');
   await mkdir(blobs, { recursive: true, mode: 0o700 });
   const incoming = await createIncoming(join(dataDirectory, 'incoming'));
   const checks = new Map<string, Promise<string>>();
+  const holds = createHolds(now);
 
   const keyOf = (hash: string) => ({ tenant: defaultTenant, kind: 'artifact', id: hash }) as const;
   const blobPath = (hash: string): string => join(blobs, contentHash(hash).slice('sha256:'.length));
@@ -91,7 +101,9 @@ export async function createArtifactStore(options: ArtifactStoreOptions): Promis
   function path(hash: string): Promise<string> {
     const running = checks.get(hash);
     if (running !== undefined) return running;
-    const check = checkBlob(contentHash(hash)).finally(() => checks.delete(hash));
+    const check = holds
+      .using(contentHash(hash), () => checkBlob(hash))
+      .finally(() => checks.delete(hash));
     checks.set(hash, check);
     return check;
   }
@@ -111,10 +123,12 @@ export async function createArtifactStore(options: ArtifactStoreOptions): Promis
   /** Moves a checked file to its place and remembers what it looked like. */
   async function keep(hash: string, from: string, fingerprint: Fingerprint) {
     const target = blobPath(hash);
-    await rename(from, target);
-    await syncFolder(dirname(target));
-    await store.commit([{ ...keyOf(hash), type: 'put', value: fingerprint }]);
-    return { hash, sizeBytes: fingerprint.sizeBytes };
+    return holds.using(hash, async () => {
+      await rename(from, target);
+      await syncFolder(dirname(target));
+      await store.commit([{ ...keyOf(hash), type: 'put', value: fingerprint }]);
+      return { hash, sizeBytes: fingerprint.sizeBytes };
+    });
   }
 
   async function stored(hash: string): Promise<{ hash: string; sizeBytes: number } | undefined> {
@@ -194,6 +208,10 @@ export async function createArtifactStore(options: ArtifactStoreOptions): Promis
   }
 
   return {
+    blobs: createBlobs({
+      ...{ folder: blobs, holds, expireUploads: incoming.expire },
+      forget: (hash) => store.commit([{ ...keyOf(hash), type: 'delete' }]),
+    }),
     has: async (hash) => has(contentHash(hash)),
     path: async (hash) => path(contentHash(hash)),
     async write(hash, bytes) {

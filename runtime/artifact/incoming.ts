@@ -23,6 +23,8 @@ export interface Incoming {
   /** Each ticket works once. @throws {AiosError} NOT_FOUND */
   take(ticket: string): IncomingPlace;
   discard(place: IncomingPlace): Promise<void>;
+  /** Discards those whose time is over. @returns how many */
+  expire(): Promise<number>;
 }
 
 /** Removes what an earlier process left there. */
@@ -36,9 +38,14 @@ export async function createIncoming(directory: string): Promise<Incoming> {
     await rm(folder, { recursive: true, force: true });
   }
 
-  async function open(sizeBytes: number, lifeMs: number): Promise<IncomingPlace> {
+  async function expire(): Promise<number> {
     const expired = [...places.values()].filter((place) => place.expiresAtMs < Date.now());
     for (const place of expired) await discard(place);
+    return expired.length;
+  }
+
+  async function open(sizeBytes: number, lifeMs: number): Promise<IncomingPlace> {
+    await expire();
     if (places.size >= maxOpenTickets) {
       throw new AiosError(
         'BUSY',
@@ -55,6 +62,7 @@ export async function createIncoming(directory: string): Promise<Incoming> {
 
   return {
     discard,
+    expire,
     open: (sizeBytes) => open(sizeBytes, ticketLifeMs),
     openHeld: () => open(0, Number.POSITIVE_INFINITY),
     take(ticket) {

@@ -1,1 +1,6 @@
-export { type ArtifactStoreOptions, createArtifactStore } from './artifact-store.ts';
+export {
+  type ArtifactStoreOptions,
+  createArtifactStore,
+  type StoredArtifacts,
+} from './artifact-store.ts';
+export { type ArtifactUpkeep, type ArtifactUpkeepOptions, createArtifactUpkeep } from './upkeep.ts';

@@ -3,6 +3,8 @@ import { createChangeFeed } from './change-feed.ts';
 import type { Row, StoreEngine } from './engine.ts';
 import type { Change, DocumentKey, Operation, Store, StoredDocument } from './store.ts';
 
+const pageLimits = { rows: 256, characters: 4 * 2 ** 20 } as const;
+
 const named = ({ tenant, kind, id }: DocumentKey): string =>
   `${kind} '${id}' of tenant '${tenant}'`;
 const keyOf = ({ tenant, kind, id }: DocumentKey): DocumentKey => ({ tenant, kind, id });
@@ -110,6 +112,10 @@ export function createDocumentStore(engine: StoreEngine): Store {
         .map((row) => toDocument<T>(row));
       return documents.sort((a, b) => (a.id < b.id ? -1 : 1));
     },
+    page: async (after) =>
+      open()
+        .page(after, pageLimits)
+        .map((row) => ({ ...keyOf(row), text: row.value, createdAtMs: row.createdAtMs })),
     // Async functions, so that a failed precondition is a rejection and never a synchronous throw.
     commit: async (operations) => commit(operations),
     revision: async () => open().revision(),

@@ -12,6 +12,16 @@ function createMemoryEngine(): StoreEngine {
     get: (key) => rows.get(textOf(key)),
     list: (tenant, kind) =>
       [...rows.values()].filter((row) => row.tenant === tenant && row.kind === kind),
+    page(after, limits) {
+      const last = after && textOf(after);
+      let characters = 0;
+      const names = [...rows.keys()].filter((name) => last === undefined || name > last).sort();
+      const next = names.slice(0, limits.rows).flatMap((name) => rows.get(name) ?? []);
+      return next.filter(({ value }, index) => {
+        characters += value.length;
+        return index === 0 || characters <= limits.characters;
+      });
+    },
     tenants: () => [...tenants],
     revision: () => revision,
     write(next, puts, deletes) {

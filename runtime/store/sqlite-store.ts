@@ -126,6 +126,24 @@ function createSqliteEngine(database: SqliteDatabase, release: () => void): Stor
     },
     list: (tenant, kind) =>
       database.all('SELECT * FROM document WHERE tenant = ? AND kind = ?', tenant, kind).map(toRow),
+    page(after, limits) {
+      const from = after ? [after.tenant, after.kind, after.id] : ['', '', ''];
+      const found = database.all(
+        'SELECT tenant, kind, id, length(value) AS characters FROM document WHERE (tenant, kind, id) > (?, ?, ?) ORDER BY tenant, kind, id LIMIT ?',
+        ...[...from, limits.rows],
+      );
+      let characters = 0;
+      const fitting = found.findIndex((columns, index) => {
+        characters += Number(columns.characters);
+        return index > 0 && characters > limits.characters;
+      });
+      return database
+        .all(
+          'SELECT * FROM document WHERE (tenant, kind, id) > (?, ?, ?) ORDER BY tenant, kind, id LIMIT ?',
+          ...[...from, fitting < 0 ? limits.rows : fitting],
+        )
+        .map(toRow);
+    },
     tenants: () =>
       database.all('SELECT DISTINCT tenant FROM document').map(({ tenant }) => String(tenant)),
     revision: () => revision,

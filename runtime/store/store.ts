@@ -46,6 +46,13 @@ export interface StoredDocument<T = unknown> extends DocumentKey {
   readonly updatedAtMs: number;
 }
 
+/** A document as it is written down. */
+export interface StoredText extends DocumentKey {
+  /** JSON. */
+  readonly text: string;
+  readonly createdAtMs: number;
+}
+
 /** `ifRevision: 0` means «must not exist yet»; absent means unconditional. */
 export type Operation =
   | (DocumentKey & { readonly type: 'put'; readonly value: unknown; readonly ifRevision?: number })
@@ -63,6 +70,12 @@ export interface Store {
   get<T>(key: DocumentKey): Promise<StoredDocument<T> | undefined>;
   /** In id order. */
   list<T>(tenant: string, kind: DocumentKind): Promise<readonly StoredDocument<T>[]>;
+  /**
+   * Documents of all tenants and kinds, a few mebibytes at a time, as they are written down; in an order of the store's own.
+   * @param after - the last of the page before; absent: from the first
+   * @returns none: that was all
+   */
+  page(after?: DocumentKey): Promise<readonly StoredText[]>;
   /**
    * All or nothing, durable once it resolves.
    * @returns the new store-wide revision

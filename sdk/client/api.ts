@@ -30,7 +30,10 @@ export interface ResourceSpecs {
 
 export type InstanceState = 'placing' | 'starting' | 'ready' | 'stopping' | 'failed';
 
-/** What a shard counts. All since its start unless it says otherwise. */
+/**
+ * What a shard counts. All since its start unless it says otherwise. To a part of a graph that is no language model, a
+ * packet is a session with one step, `maxSessions` are places for packets, and all that is of tokens or batches is 0.
+ */
 export interface ShardCounters {
   readonly openSessions: number;
   readonly maxOpenSessions: number;
@@ -241,6 +244,7 @@ export interface InferEvent {
  * | GET /api/instances/{id}/logs, /api/blocks/{id}/logs ?tail=&follow= | → text/event-stream of lines |
  * | GET /api/watch | → text/event-stream of {kind, id, type} |
  * | POST /api/infer/{block or vdag}/{id} | {data, sessionId?, stream?} → {data} or text/event-stream of InferEvent |
+ * | GET /api/artifacts; POST /api/artifacts/prune | → ArtifactUsage; ArtifactPruneRequest → ArtifactPruning |
  * | HEAD, PUT /api/artifacts/{hash} | bytes → {hash, sizeBytes} |
  * | POST /api/artifacts/links | {sizeBytes} → {ticket, path}: the client links or copies its file to `path` (loopback only) |
  * | POST /api/artifacts/links/{ticket} | {hash} → {hash, sizeBytes}; the server checks the bytes |

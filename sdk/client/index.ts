@@ -27,6 +27,8 @@ import {
   type SystemStatus,
   type VdagStatus,
 } from './api.ts';
+import type { ArtifactCalls } from './artifact.ts';
+import { createArtifactCalls } from './artifact-calls.ts';
 import { type ChatEvent, type ChatRequest, streamChat } from './chat.ts';
 import { type ControlCalls, createControlCalls } from './control-calls.ts';
 import { createDecisionCalls, type DecisionCalls } from './decisions.ts';
@@ -38,6 +40,13 @@ import { createSplitTaskCalls } from './split-task-calls.ts';
 
 export type * from './api.ts';
 export { apiPrefix, resourceKinds } from './api.ts';
+export type {
+  ArtifactCalls,
+  ArtifactCount,
+  ArtifactPruneRequest,
+  ArtifactPruning,
+  ArtifactUsage,
+} from './artifact.ts';
 export type { AnswerTimings, ChatEvent, ChatMessage, ChatRequest, HopTiming } from './chat.ts';
 export type * from './control.ts';
 export type { ControlCalls } from './control-calls.ts';
@@ -103,7 +112,12 @@ export interface ArtifactReceipt {
  * Every method rejects with an AiosError; CONNECTION_FAILED when nobody answers, CANCELLED when the signal given
  * aborts.
  */
-export interface AiosClient extends DecisionCalls, ControlCalls, LayerCalls, SplitTaskCalls {
+export interface AiosClient
+  extends DecisionCalls,
+    ControlCalls,
+    LayerCalls,
+    SplitTaskCalls,
+    ArtifactCalls {
   /** Without a slash at its end. */
   readonly url: string;
   status(options?: { readonly signal?: AbortSignal }): Promise<SystemStatus>;
@@ -179,6 +193,7 @@ export function connect(url: string, options: ConnectOptions = {}): AiosClient {
     ...createControlCalls(http),
     ...createLayerCalls(http),
     ...createSplitTaskCalls(http),
+    ...createArtifactCalls(http),
     url: base,
     status: ({ signal } = {}) => http.json(`${apiPrefix}/status`, { signal }),
     create: (kind, document, { replace } = {}) =>

@@ -10,10 +10,26 @@ import type { GatewayContext, GatewayEnv, GatewayServices } from '../context.ts'
 const openLinkBody = z.strictObject({ sizeBytes: z.number().int().nonnegative() });
 const commitLinkBody = z.strictObject({ hash: z.string() });
 
+const pruneBody = z.strictObject({
+  olderThanMs: z.number().nonnegative().optional(),
+  dryRun: z.boolean().optional(),
+});
+
 /** Code and weights by content hash: sent, or linked into the data directory by a client on this machine. */
 export function artifactRoutes({ controlPlane }: GatewayServices): Hono<GatewayEnv> {
   const { artifacts } = controlPlane;
   const routes = new Hono<GatewayEnv>();
+
+  const upkeep = () => {
+    if (controlPlane.upkeep) return controlPlane.upkeep;
+    throw new AiosError('UNSUPPORTED', 'this control plane removes no artifacts.');
+  };
+
+  routes.get('/artifacts', async (c) => c.json(await upkeep().usage()));
+  routes.post('/artifacts/prune', async (c) => {
+    const body = await readJsonBody(c.req.raw);
+    return c.json(await upkeep().prune(parseRequest('the body', pruneBody, body)));
+  });
 
   routes.post('/artifacts/links', async (c) => {
     onlyThisMachine(c);

@@ -4,9 +4,11 @@ import { errorHeaders } from '../problem.ts';
 /** Of the problems in a message; all are in `problems`. */
 const maxShown = 100;
 
-/** Our code, but for the one that OpenAI's clients know by a name of its own. */
-const codeOf = ({ code }: AiosError): string =>
-  code === 'CONTEXT_LENGTH_EXCEEDED' ? 'context_length_exceeded' : code;
+/** Our code, but for those that OpenAI's clients know by names of their own. */
+function codeOf({ code, details }: AiosError): string {
+  if (code === 'CONTEXT_LENGTH_EXCEEDED') return 'context_length_exceeded';
+  return code === 'NOT_FOUND' && details.kind === 'model' ? 'model_not_found' : code;
+}
 
 function typeOf(status: number): string {
   if (status === 401) return 'authentication_error';

@@ -11,6 +11,7 @@ import {
   type GatewayServices,
 } from '../context.ts';
 import { type AnswerShape, chatShape, completionShape } from './answer-shape.ts';
+import { missingModel } from './missing-model.ts';
 import { respond } from './respond.ts';
 import {
   type ChatBody,
@@ -101,6 +102,8 @@ function answer(
     includeUsage: body.stream_options?.include_usage ?? false,
     returnTokenIds: body.return_token_ids ?? false,
     log: services.log,
+  }).catch(async (error) => {
+    throw await missingModel(services.controlPlane, tenant, body.model, error);
   });
 }
 

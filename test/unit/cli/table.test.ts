@@ -86,5 +86,6 @@ describe('progress', () => {
       '██·· 50 %',
       '████ 100 %',
     ]);
+    expect(renderBar(0.9999, 4)).toBe('████ 99 %');
   });
 });
