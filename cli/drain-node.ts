@@ -39,7 +39,7 @@ export async function drainNode(
       if (staying.length === 0) return found.map(({ id }) => id);
       throw new AiosError(
         'IN_USE',
-        `node '${nodeId}' is cordoned, and ${staying.join(', ')} ${staying.length === 1 ? 'stays' : 'stay'} there: no other node has room. See why: aios explain ${left.find(({ id }) => id === staying[0])?.blockId}`,
+        `node '${nodeId}' is cordoned, and ${staying.join(', ')} ${staying.length === 1 ? 'stays' : 'stay'} there: no other node has room. See why: aios explain block ${left.find(({ id }) => id === staying[0])?.blockId}`,
         { details: { by: staying } },
       );
     }

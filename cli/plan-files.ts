@@ -102,6 +102,17 @@ async function* counted(path: string, onBytes: (count: number) => void) {
 const mustSend = (error: unknown): boolean =>
   !AiosError.isInstance(error) || ['FORBIDDEN', 'UNSUPPORTED', 'NOT_FOUND'].includes(error.code);
 
+/** The server knows a file by its hash alone. */
+function ofFile({ name }: PlanFile, cause: unknown): unknown {
+  if (!AiosError.isInstance(cause) || cause.code !== 'ARTIFACT_CORRUPT') return cause;
+  const { code, message, details } = cause;
+  return new AiosError(
+    code,
+    `'${name}' is not the file that the plan was made with, so split again: ${message}`,
+    { cause, details: { ...details, file: name } },
+  );
+}
+
 /**
  * Brings every artifact the server lacks to it: linked when it runs on this machine, sent otherwise.
  *
@@ -138,7 +149,7 @@ export async function uploadPlanFiles(
         doneBytes += file.sizeBytes;
         continue;
       } catch (error) {
-        if (!mustSend(error)) throw error;
+        if (!mustSend(error)) throw ofFile(file, error);
         local = false;
       }
     }
@@ -146,7 +157,9 @@ export async function uploadPlanFiles(
       doneBytes += count;
       show(file.name);
     });
-    await client.uploadArtifact(file.hash, bytes, { signal });
+    await client.uploadArtifact(file.hash, bytes, { signal }).catch((error) => {
+      throw ofFile(file, error);
+    });
   }
   progress.done();
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlockStatus, VdagStatus } from '../sdk/client/api.ts';
 import { AiosError } from '../sdk/errors.ts';
 import { formatDuration } from '../sdk/units.ts';
+import { BlockFaults } from './block-faults.ts';
 import type { Context } from './context.ts';
 
 const pollMs = 200;
@@ -19,16 +20,18 @@ interface Explanation {
   readonly state: string;
   /** What stands in the way, if anything does. */
   readonly faults: string;
+  /** What of it was not said yet. */
+  readonly news: string;
 }
 
 /**
  * Says what stands in the way as soon as it is known, once.
  *
+ * @throws {AiosError} INSTANCE_START_FAILED - instances of a block failed the same way, again and again
  * @throws {AiosError} DEADLINE_EXCEEDED - with what it still waited for
  */
 async function waitFor<T>(context: Context, wait: Wait<T>): Promise<T> {
   const deadline = Date.now() + wait.timeoutMs;
-  let told = '';
   for (;;) {
     context.signal.throwIfAborted();
     const seen = await wait.look();
@@ -36,9 +39,8 @@ async function waitFor<T>(context: Context, wait: Wait<T>): Promise<T> {
       context.progress.done();
       return seen;
     }
-    const { state, faults } = await wait.explain(seen);
-    if (faults !== '' && faults !== told) context.note(context.style.warn(faults));
-    told = faults;
+    const { state, faults, news } = await wait.explain(seen);
+    if (news !== '') context.note(context.style.warn(news));
     context.progress.update(`waiting for ${wait.subject}: ${state}`);
     if (Date.now() >= deadline) {
       throw new AiosError(
@@ -50,14 +52,13 @@ async function waitFor<T>(context: Context, wait: Wait<T>): Promise<T> {
   }
 }
 
-function explainBlocks(blocks: readonly BlockStatus[]): Explanation {
-  const faults = blocks.flatMap(({ spec, state, reason, instances }) => {
-    const fault = reason ?? instances.find(({ lastError }) => lastError)?.lastError;
-    return fault ? [`${spec.id} is ${state}: ${fault}`] : [];
-  });
+function explainBlocks(said: BlockFaults, blocks: readonly BlockStatus[]): Explanation {
+  const faults = blocks.flatMap((block) => said.look(block) ?? []);
+  const linesOf = (those: typeof faults) => those.map(({ line }) => line).join('\n');
   return {
     state: blocks.map(({ spec, state }) => `${spec.id} is ${state}`).join(', '),
-    faults: faults.join('\n'),
+    faults: linesOf(faults),
+    news: linesOf(faults.filter(({ isNew }) => isNew)),
   };
 }
 
@@ -67,17 +68,19 @@ export function waitForBlock(
   id: string,
   timeoutMs: number,
 ): Promise<BlockStatus> {
+  const said = new BlockFaults();
   return waitFor(context, {
     subject: `block '${id}'`,
     timeoutMs,
     look: () => context.client.get('block', id),
     isReady: ({ state }) => state === 'running',
-    explain: (block) => explainBlocks([block]),
+    explain: (block) => explainBlocks(said, [block]),
   });
 }
 
 /** Waits until every block of the vDAG has a ready instance. */
 export function waitForVdag(context: Context, uri: string, timeoutMs: number): Promise<VdagStatus> {
+  const said = new BlockFaults();
   return waitFor(context, {
     subject: `vDAG '${uri}'`,
     timeoutMs,
@@ -86,7 +89,10 @@ export function waitForVdag(context: Context, uri: string, timeoutMs: number): P
     async explain({ waitingFor }) {
       const waiting = new Set(waitingFor);
       const blocks = await context.client.list('block');
-      return explainBlocks(blocks.filter(({ spec }) => waiting.has(spec.id)));
+      return explainBlocks(
+        said,
+        blocks.filter(({ spec }) => waiting.has(spec.id)),
+      );
     },
   });
 }

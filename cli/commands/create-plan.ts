@@ -28,6 +28,18 @@ const withInstances = (plan: SplitPlan, count: number): SplitPlan => ({
   })),
 });
 
+/** Parts of a plan are not replaced one by one: the model goes, with what only it uses, and comes again. */
+function alreadyThere(uri: string, cause: unknown): unknown {
+  const { code, message, details } = AiosError.from(cause);
+  if (code !== 'ALREADY_EXISTS') return cause;
+  const what = message.replace(/ Delete it first, .*$/s, '');
+  return new AiosError(
+    code,
+    `${what} To put this plan in its place: aios delete vdag ${uri} --cascade, then create-plan again.`,
+    { cause, details },
+  );
+}
+
 export const createPlan = defineCommand({
   usage: 'create-plan <dir>',
   summary: 'Runs a split model: uploads its shards, creates their blocks and the vDAG',
@@ -82,7 +94,9 @@ export const createPlan = defineCommand({
     const typed = dtype === undefined ? written : withActivationDtype(written, dtype);
     const plan = args.instances === undefined ? typed : withInstances(typed, args.instances);
     await uploadPlanFiles(context, folder, plan);
-    const created = await context.client.createPlan(plan, { share: args.share });
+    const created = await context.client
+      .createPlan(plan, { share: args.share })
+      .catch((error) => Promise.reject(alreadyThere(plan.vdag.uri, error)));
     // Created before, it may be running already.
     const { ready } = args.wait
       ? await waitForVdag(context, created.vdagUri, timeoutMs)

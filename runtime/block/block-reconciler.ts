@@ -44,7 +44,7 @@ export class BlockReconciler {
   #reason: Decision['reason'];
   #triedAt = Number.NEGATIVE_INFINITY;
   #placing = false;
-  readonly #waiting: Waiting;
+  readonly waiting: Waiting;
   readonly #orders = new Orders();
   readonly #alarm = new Alarm(() => this.wake());
   #running: Promise<void> | undefined;
@@ -62,7 +62,7 @@ export class BlockReconciler {
     this.blockId = blockId;
     this.#reason = reason;
     this.#context = context;
-    this.#waiting = new Waiting(context.placement);
+    this.waiting = new Waiting(context.placement);
     this.#set = new InstanceSet({
       ...{ context, tenant },
       onChange: () => {
@@ -116,9 +116,9 @@ export class BlockReconciler {
 
   /** Room was given back, measured values or policies changed: a block that waits tries again if that may help it. */
   retry(cause: 'room' | 'policies'): void {
-    if (cause === 'policies') this.#waiting.forget();
+    if (cause === 'policies') this.waiting.forget();
     // One that is looking for a place now finds out at the end that it looked too early.
-    if (this.#pendingReason === undefined || this.#placing || !this.#waiting.isOver) return;
+    if (this.#pendingReason === undefined || this.#placing || !this.waiting.isOver) return;
     this.#alarm.in(Math.max(0, this.#triedAt + changeRetryMs - performance.now()));
   }
 
@@ -200,13 +200,13 @@ export class BlockReconciler {
     const missing = wanted - this.#settled.length;
     if (missing <= 0) {
       this.#pendingReason = undefined;
-      this.#waiting.forget();
+      this.waiting.forget();
       return;
     }
     const { waitMs } = this.#failures;
     if (waitMs > 0) return this.#alarm.in(waitMs);
     const asked = JSON.stringify([declared.revision, workload.hash, missing, declared.policies]);
-    if (this.#waiting.isAbout(asked) && !this.#waiting.isOver) return;
+    if (this.waiting.isAbout(asked) && !this.waiting.isOver) return;
     await this.#place(missing, asked, declared, workload);
   }
 
@@ -270,10 +270,10 @@ export class BlockReconciler {
     const { decision, created, refusal } = await this.#find(what, declared, workload);
     if (!created) {
       this.#pendingReason = decision.message;
-      if (refusal) this.#waiting.refused(asked, refusal);
-      else this.#waiting.forget();
+      if (refusal) this.waiting.refused(asked, refusal);
+      else this.waiting.forget();
       // What changed while policies were asked, they may not have seen.
-      if (this.#waiting.isOver) this.#alarm.in(changeRetryMs);
+      if (this.waiting.isOver) this.#alarm.in(changeRetryMs);
       // The same refusal again says nothing new.
       if (this.#lastRefusal === decision.message) return;
       this.#context.decisions.record(decision);
@@ -281,9 +281,9 @@ export class BlockReconciler {
       this.#decisionId = decision.id;
       return;
     }
-    this.#failures.filled(created.length);
+    this.#failures.filled(created);
     this.#pendingReason = undefined;
-    this.#waiting.forget();
+    this.waiting.forget();
     this.#lastRefusal = undefined;
     this.#start({ decision, created }, workload);
   }

@@ -1,6 +1,8 @@
 import { backoffMs, healthyAfterMs } from './backoff.ts';
 import type { HealOrder } from './heal-order.ts';
 import type { Instance } from './instance.ts';
+import type { InstanceDocument } from './instance-document.ts';
+import { Replacements } from './replacements.ts';
 
 /** What is remembered of instances of a block that failed, and when their places are filled again. */
 export class Failures {
@@ -8,13 +10,14 @@ export class Failures {
   message: string | undefined;
   /** Failed instances that keep their places until others have theirs elsewhere, with why. */
   readonly leaving = new Map<string, string>();
-  readonly #vacated: number[] = [];
+  readonly replacements = new Replacements();
+  readonly #vacated: { readonly id: string; readonly restarts: number }[] = [];
   #inARow = 0;
   #notBefore = 0;
 
   /** Restart counts of places that are to be filled again. */
   get vacated(): readonly number[] {
-    return this.#vacated;
+    return this.#vacated.map(({ restarts }) => restarts);
   }
 
   /** Until places are filled again; below zero: now. */
@@ -26,8 +29,10 @@ export class Failures {
     this.#notBefore = 0;
   }
 
-  filled(places: number): void {
-    this.#vacated.splice(0, places);
+  /** @param created - in the order of the places that they take; more of them than places are nobody's successors */
+  filled(created: readonly Pick<InstanceDocument, 'id'>[]): void {
+    const places = this.#vacated.splice(0, created.length);
+    for (const [at, { id }] of places.entries()) this.replacements.filled(id, created[at]?.id);
   }
 
   /** @param order - asked with the number of failures in a row; nothing: the platform's own backoff */
@@ -35,7 +40,10 @@ export class Failures {
     failed: readonly Pick<Instance, 'document' | 'lastError' | 'readyForMs'>[],
     order: (inARow: number) => Promise<HealOrder | undefined> | undefined,
   ): Promise<void> {
-    for (const { lastError } of failed) this.message = lastError;
+    for (const instance of failed) {
+      this.message = instance.lastError;
+      this.replacements.lost(instance);
+    }
     const wasHealthy = failed.some(({ readyForMs }) => readyForMs >= healthyAfterMs);
     this.#inARow = wasHealthy ? 1 : this.#inARow + 1;
     const ordered = await order(this.#inARow);
@@ -48,6 +56,8 @@ export class Failures {
 
   /** Their places are to be filled again, wherever. */
   vacate(instances: readonly Pick<Instance, 'document'>[]): void {
-    this.#vacated.push(...instances.map(({ document }) => document.restarts + 1));
+    for (const { document } of instances) {
+      this.#vacated.push({ id: document.id, restarts: document.restarts + 1 });
+    }
   }
 }

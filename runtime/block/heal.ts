@@ -12,6 +12,14 @@ export interface Healing extends Pick<Moving, 'set' | 'orders'> {
   readonly log: (line: string) => void;
 }
 
+/** Says of every place that was lost and is served again: by whom, since when, and why it was lost. */
+function tellReplaced({ set, failures, log }: Healing): void {
+  for (const { instanceId, text } of failures.replacements.ready((id) => set.get(id))) {
+    log(text);
+    set.get(instanceId)?.note(text);
+  }
+}
+
 /**
  * Ends instances that failed and gives back what they held, but for those that are to be elsewhere: they keep their
  * places until others have theirs.
@@ -20,6 +28,7 @@ export interface Healing extends Pick<Moving, 'set' | 'orders'> {
  */
 export async function endFailed(healing: Healing): Promise<boolean> {
   const { set, orders, failures, ask, log } = healing;
+  tellReplaced(healing);
   const failed = set.all.filter(({ id, state }) => state === 'failed' && !failures.leaving.has(id));
   // A place that was to take another's is missed by nobody: the other is still there.
   const { successors } = orders;
@@ -55,6 +64,7 @@ export async function moveFailed(
         reassigned: { instanceId, nodeId, reason },
       });
       if (outcome.created) {
+        failures.replacements.filled(instanceId, outcome.created[0]?.id);
         start(outcome);
       } else {
         decisions.record(outcome.decision);

@@ -7,6 +7,7 @@ import type {
   InstanceStart,
 } from '../cluster/backend.ts';
 import { connectInstance, type InstanceConnection, mintTicket } from '../dataplane/index.ts';
+import { exitReason } from './exit-reason.ts';
 import type { InstanceDocument } from './instance-document.ts';
 import { readSelfReport, type SelfReport } from './self-report.ts';
 
@@ -136,17 +137,9 @@ export class Instance {
     this.#onChange();
   }
 
-  exited({
-    exitCode,
-    signal,
-    lastLines,
-  }: Extract<InstanceEvent, { type: 'instance-exited' }>): void {
+  exited(event: Extract<InstanceEvent, { type: 'instance-exited' }>): void {
     this.#resolveGone();
-    const how = signal ? ` by ${signal}` : exitCode === null ? '' : ` with code ${exitCode}`;
-    const last = lastLines.findLast((line) => line.trim() !== '');
-    this.fail(
-      `instance '${this.id}' ended${how}${last ? `; its last line: ${last.slice(0, 300)}` : ''}`,
-    );
+    this.fail(exitReason(this.id, event, Date.now() - this.#document.createdAtMs));
   }
 
   /** It cannot go on; whoever owns it replaces it. */
@@ -154,8 +147,14 @@ export class Instance {
     if (this.#isEnding()) return;
     this.#lastError = reason;
     this.#state = 'failed';
+    this.note(reason);
     this.#detach();
     this.#onChange();
+  }
+
+  /** Puts a line of ours among those of its log. */
+  note(line: string): void {
+    this.#backend.note(this.id, line);
   }
 
   /** A caller saw it fail: nobody else is sent there until it has reported again. */

@@ -70,6 +70,9 @@ export interface InstanceUsage {
   readonly cpuSeconds: number;
 }
 
+/** Lines of instances' logs that begin so are the platform's. */
+export const noteMark = '[aios] ';
+
 export type InstanceEvent =
   | {
       readonly type: 'instance-ready';
@@ -81,6 +84,8 @@ export type InstanceEvent =
       readonly instanceId: string;
       readonly exitCode: number | null;
       readonly signal: string | null;
+      /** Why the backend itself ended it, unasked: `did not listen within 30.0 s`. */
+      readonly endedFor?: string;
       /** Last lines of its log. */
       readonly lastLines: readonly string[];
     };
@@ -120,6 +125,8 @@ export interface ClusterBackend {
     instanceId: string,
     options: { readonly tail: number; readonly follow: boolean; readonly signal: AbortSignal },
   ): AsyncIterable<string>;
+  /** Adds a line of the platform's to the instance's log, also when it has ended. Never throws. */
+  note(instanceId: string, line: string): void;
   /** Ends every instance and frees what the backend holds. */
   close(): Promise<void>;
 }

@@ -1,8 +1,9 @@
-import { open, readdir, rm, stat, truncate } from 'node:fs/promises';
+import { appendFile, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../../../sdk/errors.ts';
+import { noteMark } from '../backend.ts';
 
 const maxLogBytes = 8 * 2 ** 20;
 const keptBytes = 2 ** 20;
@@ -91,11 +92,17 @@ export async function limitLog(path: string): Promise<void> {
   await truncate(path, 0);
   const file = await open(path, 'a');
   try {
-    await file.write(`[aios] the log passed ${maxLogBytes} bytes; older lines were dropped\n`);
+    await file.write(`${noteMark}the log passed ${maxLogBytes} bytes; older lines were dropped\n`);
     await file.write(kept.subarray(kept.indexOf(10) + 1));
   } finally {
     await file.close();
   }
+}
+
+/** Adds a line of the platform's. Never throws: a log that cannot be written to ends nothing. */
+export async function noteLog(path: string, line: string): Promise<void> {
+  const text = `${noteMark}${line.replaceAll(/\s*\n\s*/g, ' ')}\n`;
+  await appendFile(path, text, { mode: 0o600 }).catch((error: Error) => process.emitWarning(error));
 }
 
 /** Removes the oldest logs of instances that are no more. */

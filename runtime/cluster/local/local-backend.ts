@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError, BlockError, PlacementError } from '../../../sdk/errors.ts';
 import { instanceId as checkInstanceId } from '../../../sdk/ids.ts';
+import { formatDuration } from '../../../sdk/units.ts';
 import { entryPath } from '../../entry.ts';
 import { processStartTime } from '../../instance/index.ts';
 import type {
@@ -13,7 +14,7 @@ import type {
   KnownInstance,
 } from '../backend.ts';
 import { prepareFolder, readProcessFile } from './instance-folder.ts';
-import { lastLines, limitLog, pruneLogs, readLog } from './instance-log.ts';
+import { lastLines, limitLog, noteLog, pruneLogs, readLog } from './instance-log.ts';
 import { createNodeMeter, type MeteredProcess } from './node-meter.ts';
 import { endGroup, processesWith, processUsage, signalProcess } from './processes.ts';
 import { createRunning, type Place, type Running, removeFolder } from './running.ts';
@@ -49,6 +50,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
   const meter = createNodeMeter(dataDirectory);
   const running = new Map<string, Running>();
   const listeners = new Set<(event: InstanceEvent) => void>();
+  const notes = new Set<Promise<void>>();
   let closing = false;
 
   const logPathOf = (id: string): string => join(logsFolder, `${checkInstanceId(id)}.log`);
@@ -89,6 +91,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
       instanceId: instance.instanceId,
       exitCode,
       signal,
+      ...(instance.endedFor === undefined ? {} : { endedFor: instance.endedFor }),
       lastLines: lines,
     });
   }
@@ -104,6 +107,7 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
         return;
       }
       if (Date.now() > deadline) {
+        instance.endedFor = `did not listen within ${formatDuration(startTimeoutMs)}`;
         if (instance.pid !== undefined) signalProcess(instance.pid, 'SIGKILL');
         return;
       }
@@ -262,12 +266,17 @@ export async function createLocalBackend(options: LocalBackendOptions): Promise<
     },
     logs: (instanceId, { tail, follow, signal }) =>
       readLog(logPathOf(instanceId), { tail, follow, signal }),
+    note(instanceId, line) {
+      const writing = noteLog(logPathOf(instanceId), line).finally(() => notes.delete(writing));
+      notes.add(writing);
+    },
     async close() {
       closing = true;
       await Promise.all([...running.keys()].map((id) => stop(id, { graceMs: 2000 })));
       clearInterval(adoptedTimer);
       clearInterval(logTimer);
       listeners.clear();
+      await Promise.all(notes);
     },
   };
 }

@@ -18,6 +18,8 @@ export interface Running extends Place {
   /** Of a process that is not our child: who it is, as exits of strangers are only seen by asking. */
   adopted?: InstanceProcess;
   stopping: boolean;
+  /** Why it was ended unasked. */
+  endedFor?: string;
   readonly gone: Promise<void>;
   readonly resolveGone: () => void;
 }

@@ -1,6 +1,12 @@
 import type { NodeMeasurement } from '../../../sdk/cluster.ts';
 import type { ClusterSpec, NodeSpec } from '../../../sdk/spec/cluster.ts';
-import type { ClusterBackend, InstanceBoot, InstanceEvent, InstanceProcess } from '../backend.ts';
+import {
+  type ClusterBackend,
+  type InstanceBoot,
+  type InstanceEvent,
+  type InstanceProcess,
+  noteMark,
+} from '../backend.ts';
 import { createLoadCurve, type SimulatedLoad } from './load-curve.ts';
 
 export interface SimulatedBackendOptions {
@@ -18,6 +24,8 @@ interface Simulated {
   readonly lines: string[];
   timer: NodeJS.Timeout | undefined;
 }
+
+const keptLines = 100;
 
 /** Nobody listens there: port 0 is none. */
 const process: InstanceProcess = {
@@ -140,6 +148,12 @@ export function createSimulatedBackend(options: SimulatedBackendOptions = {}): C
     async *logs(instanceId, { tail }) {
       const lines = instances.get(instanceId)?.lines ?? [];
       yield* tail > 0 ? lines.slice(-tail) : [];
+    },
+    note(instanceId, line) {
+      const lines = instances.get(instanceId)?.lines;
+      lines?.push(noteMark + line);
+      // Those that were there first say what it is.
+      if (lines && lines.length > keptLines) lines.splice(1, 1);
     },
     async close() {
       for (const instanceId of [...instances.keys()]) end(instanceId);

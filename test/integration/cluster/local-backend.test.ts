@@ -179,7 +179,9 @@ test('an instance that never says how to reach it is ended', async () => {
 
   await backend.start(starting('ocr-1', { neverReady: true }));
 
-  expect(await exited).toMatchObject({ signal: 'SIGKILL' });
+  expect(await exited).toMatchObject({
+    ...{ signal: 'SIGKILL', endedFor: 'did not listen within 300 ms' },
+  });
 });
 
 test('an artifact that is missing or a hostile file name fails the start and leaves nothing', async () => {
@@ -338,6 +340,17 @@ test('close ends every instance', async () => {
 
   expect(await ours()).toEqual([]);
   await expect(backend.start(starting('ocr-3'))).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('a line of the platform stands in an instance’s log, on one line, also after its end', async () => {
+  const backend = await open();
+  await started(backend, starting('ocr-1'));
+  await backend.stop('ocr-1', { graceMs: 10_000 });
+
+  backend.note('ocr-1', 'it was ended\n  for a test');
+  await backend.close();
+
+  expect((await lines(backend, 'ocr-1')).at(-1)).toBe('[aios] it was ended for a test');
 });
 
 test('a log that grew too long is cut and keeps its end', async () => {

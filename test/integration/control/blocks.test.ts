@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectInstance, mintTicket } from '../../../runtime/dataplane/index.ts';
 import type { RoutedInstance } from '../../../runtime/index.ts';
 import { createSqliteStore } from '../../../runtime/store/index.ts';
+import { waitersOf } from '../../support/signal.ts';
 import { eventually } from '../../support/system.ts';
 import { block, bundle, hashOf, node, Plane, tenant } from './plane.ts';
 
@@ -47,6 +48,13 @@ async function ask(blockId: string, text: string): Promise<{ text: string; pid: 
     connection.close();
     route.release();
   }
+}
+
+async function logsOf(instanceId: string): Promise<readonly string[]> {
+  const options = { tail: 100, follow: false, signal: AbortSignal.timeout(10_000) };
+  const lines: string[] = [];
+  for await (const line of plane.api.logs(tenant, { instanceId }, options)) lines.push(line);
+  return lines;
 }
 
 const promised = async () => {
@@ -147,6 +155,20 @@ test('a killed instance is replaced, and the ledger follows', async () => {
     { reason: 'heal' },
     { reason: 'create' },
   ]);
+
+  // In the log of each, for who reads only those, and in the control plane's.
+  const killed = `instance '${before!.id}' was killed by SIGKILL`;
+  const replaced = `instance '${after!.id}' is ready on home/${after!.nodeId} in place of '${before!.id}', `;
+  const told = await eventually('the line', async () =>
+    (await logsOf(after!.id)).find((line) => line.startsWith('[aios] ')),
+  );
+  expect(told).toContain(`[aios] ${replaced}`);
+  expect(await logsOf(before!.id)).toContainEqual(expect.stringContaining(`[aios] ${killed}`));
+  expect(plane.log.filter((line) => line.startsWith("block 'ocr': "))).toEqual([
+    expect.stringContaining(killed),
+    expect.stringMatching(new RegExp(`${replaced}.* after that failed: ${killed}`)),
+  ]);
+  expect(plane.log.join()).not.toContain('its last line');
 });
 
 test('an instance that says it is unhealthy is replaced', async () => {
@@ -323,14 +345,18 @@ test('logs of a block hold what its instances wrote', async () => {
   const { instances } = await running('ocr', 2);
   const lines: string[] = [];
 
-  const options = { tail: 10, follow: false, signal: AbortSignal.timeout(10_000) };
-  for await (const line of plane.api.logs(tenant, { blockId: 'ocr' }, options)) lines.push(line);
+  const { signal } = new AbortController();
+  const logs = (follow: boolean) =>
+    plane.api.logs(tenant, { blockId: 'ocr' }, { tail: 10, follow, signal });
+  for await (const line of logs(false)) lines.push(line);
 
   for (const { id } of instances) {
     expect(
       lines.filter((line) => line.startsWith(id) && line.includes('starting with hello')),
     ).toHaveLength(1);
   }
+  for await (const _ of logs(true)) break;
+  expect(waitersOf(signal)).toBe(0);
 });
 
 test('close during a start ends everything', async () => {

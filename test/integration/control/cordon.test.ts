@@ -118,13 +118,42 @@ test('a pre-check of cluster_mgmt may refuse it, and what is not there is named'
   });
 });
 
-test('from the command line: cordoned, shown, lifted', async () => {
-  const gateway = await plane.serve();
-  const aios = async (...line: string[]) => {
-    const io = fakeIo({ env: { AIOS_URL: gateway.url, NO_COLOR: '1' } });
+const commandLine =
+  (url: string) =>
+  async (...line: string[]) => {
+    const io = fakeIo({ env: { AIOS_URL: url, NO_COLOR: '1' } });
     const code = await run(line, io);
     return { code, out: io.output(), err: io.errors() };
   };
+
+test('a drain for which there is no other place names the command that tells why', async () => {
+  const resources = { memoryBytes: '800Mi', cpuCores: 0.1 };
+  for (const id of ['one', 'two']) {
+    await plane.api.create(tenant, 'block', plane.box(id, { resources }));
+    await nodesOf(id, 1);
+  }
+  const [instance] = (await plane.block('one')).instances;
+  const node = instance?.nodeId ?? '';
+  const gateway = await plane.serve();
+  const aios = commandLine(gateway.url);
+  try {
+    for (const drain of [['cordon'], ['remove-node']]) {
+      const { code, err } = await aios(...drain, 'sim', node, '--drain');
+      expect(code).toBe(5);
+      expect(err).toContain(`${instance?.id} stays there`);
+      expect(err.trim()).toMatch(/See why: aios explain block one$/);
+    }
+    const told = await aios('explain', 'block', 'one', '--json');
+    expect(told).toMatchObject({ code: 0 });
+    expect(JSON.parse(told.out)).toMatchObject([{ outcome: 'refused', reason: 'reassign' }]);
+  } finally {
+    await gateway.close();
+  }
+});
+
+test('from the command line: cordoned, shown, lifted', async () => {
+  const gateway = await plane.serve();
+  const aios = commandLine(gateway.url);
   try {
     expect(await aios('cordon', 'sim', 'n1', '--reason', 'new disk')).toMatchObject({
       code: 0,
