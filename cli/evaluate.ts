@@ -7,6 +7,7 @@ export interface EvaluateArguments {
   readonly plan: string;
   /** Folder of the model, or of another split. */
   readonly against: string;
+  /** What is read, itself. */
   readonly text: string;
   readonly tokens?: number | undefined;
   readonly window?: number | undefined;
@@ -23,7 +24,7 @@ export async function evaluateHere(
     return await evaluateSplit({
       planFolder: context.path(plan),
       againstFolder: context.path(against),
-      text: await context.readText(text),
+      text,
       ...(tokens === undefined ? {} : { maxTokens: tokens }),
       ...(window === undefined ? {} : { windowTokens: window }),
       ...(threads === undefined ? {} : { threads }),

@@ -12,6 +12,10 @@ function expected({ least, most, whole }: NumberRange): string {
   return least === undefined ? noun : `${noun} of at least ${least}`;
 }
 
+/** @returns NaN where it is no number */
+const numberOf = (given: unknown): number =>
+  typeof given === 'string' && given.trim() !== '' ? Number(given) : Number.NaN;
+
 /**
  * An option that takes one number. yargs alone reads `--port abc` as NaN and `--port 1 --port 2` as a list, and says
  * nothing.
@@ -22,14 +26,17 @@ export function numeric(option: string, range: NumberRange = {}) {
   const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY, whole } = range;
   return {
     type: 'number',
+    // Read as it was typed, or what is no number could not be told.
+    string: true,
     requiresArg: true,
-    coerce(value: unknown): number {
-      if (typeof value === 'number' && value >= least && value <= most) {
+    coerce(given: unknown): number {
+      // A default is no text.
+      const value = typeof given === 'number' ? given : numberOf(given);
+      if (value >= least && value <= most) {
         if (Number.isFinite(value) && (!whole || Number.isSafeInteger(value))) return value;
       }
-      const numbers = [value].flat();
-      const seen = numbers.some(Number.isNaN) ? 'something else' : numbers.join(' and ');
-      throw new Error(`${option} must be ${expected(range)}; got ${seen}.`);
+      const seen = [given].flat().map((one) => (numberOf(one) === Number(one) ? one : `'${one}'`));
+      throw new Error(`${option} must be ${expected(range)}; got ${seen.join(' and ')}.`);
     },
   } as const;
 }

@@ -30,5 +30,7 @@ export function createProgress(output: Output): Progress {
 export function renderBar(fraction: number, width = 24): string {
   const bounded = Math.min(1, Math.max(0, fraction));
   const filled = Math.round(bounded * width);
-  return `${'█'.repeat(filled)}${'·'.repeat(width - filled)} ${Math.round(bounded * 100)} %`;
+  // Rounded to 100 it would be done, while it says how long it will still take.
+  const percent = bounded < 1 ? Math.min(99, Math.round(bounded * 100)) : 100;
+  return `${'█'.repeat(filled)}${'·'.repeat(width - filled)} ${percent} %`;
 }

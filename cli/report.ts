@@ -7,6 +7,11 @@ const hints: { readonly [code in ErrorCode]?: string } = {
   UNAUTHENTICATED: 'give one of its keys in AIOS_API_KEY.',
 };
 
+/** More of them push the sentence that says what happened off the screen. */
+const maxShownProblems = 10;
+/** The last line of a sentence that lists only the first of its problems. */
+const restLine = /^ {2}and (\d+) more$/;
+
 /** The problems below an error's sentence: only what the sentence does not already say. */
 function renderProblems(sentence: string, problems: AiosError['problems']): string {
   const says = (text: string): boolean => sentence.includes(text.replace(/\.$/, ''));
@@ -25,19 +30,20 @@ function renderProblems(sentence: string, problems: AiosError['problems']): stri
   const all = problems.every(
     ({ path, message, expected }) => says(path) && says(message) && says(expected ?? ''),
   );
-  return all ? '' : formatProblems(problems);
+  return all ? '' : formatProblems(problems.slice(0, maxShownProblems));
 }
 
 /** An error for people. Some sentences list their problems for those who see nothing else; here each stands once. */
 export function renderError(error: AiosError, bad: (text: string) => string): string {
   const listed = new Set(formatProblems(error.problems).split('\n'));
-  const sentence = error.message
-    .split('\n')
-    .filter((line) => !listed.has(line))
-    .join('\n');
+  const lines = error.message.split('\n');
+  const sentence = lines.filter((line) => !listed.has(line) && !restLine.test(line)).join('\n');
+  const said = lines.flatMap((line) => restLine.exec(line)?.[1] ?? []).map(Number);
   const problems = renderProblems(sentence, error.problems);
   const head = error.problems.length > 1 ? sentence.replace(/, the first at .*$/s, ':') : sentence;
-  return [`${bad(error.code)} ${head}`, problems, hints[error.code] ?? '']
+  const left = said[0] ?? (problems === '' ? 0 : error.problems.length - maxShownProblems);
+  const rest = left > 0 ? `  and ${left} more` : '';
+  return [`${bad(error.code)} ${head}`, problems, rest, hints[error.code] ?? '']
     .filter(Boolean)
     .join('\n');
 }

@@ -1,10 +1,9 @@
-import { mkdir } from 'node:fs/promises';
 import { builtinPolicies } from '../policies/index.ts';
 import { startGateway } from '../runtime/gateway/index.ts';
 import { type ControlPlaneOptions, createControlPlane } from '../runtime/index.ts';
 import { tracerFromEnvironment } from '../runtime/tracing/index.ts';
 import { createGenerationDriver, createGraphRunner, measuredHops } from '../runtime/vdag/index.ts';
-import { StoreError } from '../sdk/errors.ts';
+import { prepareDataDirectory } from './data-directory.ts';
 
 export interface ServeOptions {
   /** Absolute; made when missing. */
@@ -35,13 +34,7 @@ export interface Served {
 /** Composes the system in this process: store, policies, backends, driver and gateway. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { dataDirectory, log } = options;
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((cause: Error) => {
-    throw new StoreError(
-      'STORE_UNAVAILABLE',
-      `the data directory '${dataDirectory}' cannot be made: ${cause.message}. Choose another with --data-dir.`,
-      { cause },
-    );
-  });
+  await prepareDataDirectory(dataDirectory);
   const tracer = tracerFromEnvironment(options.env ?? {}, log);
   const controlPlane = await createControlPlane({
     dataDirectory,

@@ -31,7 +31,7 @@ function rowOf(id: string, shard: ShardCounters): readonly string[] {
   return [
     id,
     `${shard.openSessions} of ${shard.maxSessions}`,
-    `${shard.kvTokens} of ${shard.kvCapacityTokens}`,
+    shard.kvCapacityTokens === 0 ? '–' : `${shard.kvTokens} of ${shard.kvCapacityTokens}`,
     String(shard.queuedSteps),
     ratio(shard.decodeSteps, shard.decodeBatches),
     shard.maxBatchSteps === 0 ? '–' : String(shard.maxBatchSteps),

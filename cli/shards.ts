@@ -1,10 +1,14 @@
-import type { WrittenPlan } from '../sdk/spec/plan.ts';
+import type { ShardPlan, WrittenPlan } from '../sdk/spec/plan.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
 
 /** One line a cut of an ONNX graph: what crosses it, and whether it moves the last bits. */
-export function renderCuts(plan: WrittenPlan): string[] {
-  return plan.shards.flatMap(({ index, cut }) =>
+export function renderCuts({
+  shards,
+}: {
+  readonly shards: readonly Pick<ShardPlan, 'cut'>[];
+}): string[] {
+  return shards.flatMap(({ cut }, index) =>
     cut
       ? [
           `cut after shard ${index}: ${cut.tensors.length} tensor${cut.tensors.length === 1 ? '' : 's'}, about ${formatBytes(cut.trafficBytes)}, ${cut.kind}`,

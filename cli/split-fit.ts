@@ -82,6 +82,10 @@ export function renderFit(planned: Planned | undefined): string[] {
   const { split, nodes = [], reason, leftOut } = fit;
   const because = reason === undefined ? '' : `: ${reason}`;
   const where = nodes.map((node, shard) => `shard ${shard} on ${node}`).join(', ');
+  // A planner that neither chose nodes nor says why.
+  if (where === '' && because === '') {
+    return [split ? 'the planner splits it, and names no nodes' : 'the planner does not split it'];
+  }
   const head = split
     ? `split${where === '' ? '' : `, ${where}`}${because}`
     : `do not split${nodes[0] === undefined ? '' : `, all of it on ${nodes[0]}`}${because}`;

@@ -1,24 +1,20 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { builtinPolicies } from '../policies/index.ts';
-import {
-  defaultMaxSessions,
-  previewSplit,
-  type SplitModelOptions,
-  splitters,
-} from '../runtime/model/index.ts';
+import { defaultMaxSessions, type SplitModelOptions, splitters } from '../runtime/model/index.ts';
 import { createPolicyHost } from '../runtime/policy/index.ts';
 import { createMemoryStore } from '../runtime/store/index.ts';
 import { AiosError } from '../sdk/errors.ts';
 import { hooks } from '../sdk/hooks.ts';
 import { defaultTenant, type PolicyUri, policyUri } from '../sdk/ids.ts';
+import { plannedModel } from '../sdk/planner-question.ts';
 import type { AnyPolicy } from '../sdk/policy.ts';
 import type { WeightDtype, WrittenPlan } from '../sdk/spec/plan.ts';
 import type { Context } from './context.ts';
-import { splitWith } from './custom-splitter.ts';
+import { previewWith, splitWith } from './custom-splitter.ts';
 import { cutTensorsOf } from './cut-options.ts';
 import { renderBar } from './progress.ts';
-import { modelOf, type Nodes, type Planned, plannerFor, readFit } from './split-fit.ts';
+import { type Nodes, type Planned, plannerFor, readFit } from './split-fit.ts';
 import type { PlannedSplit } from './split-preview.ts';
 
 interface SplitArguments {
@@ -98,15 +94,9 @@ export async function previewForNodes(
   context: Context,
   args: SplitArguments,
 ): Promise<PlannedSplit> {
-  if (args.splitter !== undefined) {
-    throw new AiosError(
-      'UNSUPPORTED',
-      'what a splitter of yours would write is known when it has run. Leave --dry-run out.',
-    );
-  }
   return withPlanner(context, args, async (options, nodes) => {
     let chosenNodes: readonly string[] | undefined;
-    const preview = await previewSplit({
+    const preview = await previewWith(context, args.splitter, {
       ...options,
       async plan(outline) {
         const answer = await options.plan(outline);
@@ -165,7 +155,7 @@ async function withPlanner<T>(
           reference: { policyRuleURI: planner, parameters: {}, settings: {} },
           input: {
             action: 'plan',
-            model: modelOf(outline, args.maxSessions ?? defaultMaxSessions),
+            model: plannedModel(outline, args.maxSessions ?? defaultMaxSessions),
             ...(args.shards === undefined ? {} : { shards: args.shards }),
             ...fit,
           },

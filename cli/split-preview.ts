@@ -2,6 +2,7 @@ import type { SplitPreview } from '../runtime/model/index.ts';
 import type { HookInput } from '../sdk/hooks.ts';
 import { formatBytes } from '../sdk/units.ts';
 import type { Context } from './context.ts';
+import { renderCuts } from './shards.ts';
 
 type Nodes = HookInput<'splitPlanner'>['nodes'];
 
@@ -69,6 +70,7 @@ export function describeSplit(planned: PlannedSplit) {
     architecture: outline.architecture,
     contextTokens: outline.contextTokens,
     overheadBytes: outline.overheadBytes,
+    ...(planned.estimated ? { estimated: true } : {}),
     shards: planned.shards.map((shard, index) => ({ index, ...shard, memoryBytes: memory[index] })),
     ...(nodes.length > 0 ? { nodes: fits, homeless } : {}),
   };
@@ -78,7 +80,7 @@ const sum = (values: readonly number[]) => values.reduce((total, value) => total
 
 /** One row a shard, their sums, and one row a node. */
 export function renderSplit(planned: PlannedSplit, context: Context): string {
-  const { outline, shards, nodes } = planned;
+  const { outline, shards, nodes, estimated } = planned;
   const { table, style } = context;
   const memory = shardMemory(planned);
   const overhead = outline.overheadBytes;
@@ -100,15 +102,21 @@ export function renderSplit(planned: PlannedSplit, context: Context): string {
     ]),
   );
   const titles = ['>shard', 'layers', '>file', '>resident', '>kv cache', '>process', '>memory'];
-  const head = `${style.bold(outline.name)}: ${outline.architecture}, ${outline.contextTokens} tokens of context. Nothing was written.`;
-  if (nodes.length === 0) return [head, '', table(titles, rows)].join('\n');
+  // Only what keeps keys and values has a context.
+  const span = total('kvBytes') > 0 ? `, ${outline.contextTokens} tokens of context` : '';
+  const said = `${style.bold(outline.name)}: ${outline.architecture}${span}. Nothing was written.`;
+  const head = estimated
+    ? `${said}\nYour splitter has no shards(): sizes are those of the layers that it told the planner, cut as it was told.`
+    : said;
+  const shardTable = [table(titles, rows), ...renderCuts(planned)].join('\n');
+  if (nodes.length === 0) return [head, '', shardTable].join('\n');
   const { fits, homeless } = fitNodes(planned);
   const places = fits.map(({ node, freeMemoryBytes, shards: held, takenBytes }) => [
     ...[node, formatBytes(freeMemoryBytes), held.join(' ') || '–'],
     ...[formatBytes(takenBytes), formatBytes(freeMemoryBytes - takenBytes)],
   ]);
   return [
-    ...[head, '', table(titles, rows), ''],
+    ...[head, '', shardTable, ''],
     table(['node', '>free', 'shards', '>takes', '>leaves'], places),
     ...(homeless.length === 0
       ? []

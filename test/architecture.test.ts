@@ -50,10 +50,12 @@ const doors: Record<string, RegExp> = {
 /** Seams that other rooms may import beside a room's `index.ts`. */
 const contracts = new Set([
   'runtime/entry.ts',
+  'runtime/make-folder.ts',
   'runtime/control-plane.ts',
   'runtime/cluster/backend.ts',
   'runtime/dataplane/connection.ts',
   'runtime/dataplane/frame.ts',
+  'runtime/instance/start-time.ts',
   'runtime/model/stage.ts',
   'runtime/placement/placement.ts',
   'runtime/policy/host.ts',

@@ -44,7 +44,8 @@ export const evaluate = defineCommand({
       }),
   async run(args, context) {
     const { evaluateHere, renderEvaluation } = await import('../evaluate.ts');
-    const evaluation = await evaluateHere(context, args);
+    const text = await context.readText(args.text);
+    const evaluation = await evaluateHere(context, { ...args, text });
     context.result(evaluation, () => renderEvaluation(evaluation, args, context));
   },
 });

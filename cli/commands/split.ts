@@ -7,6 +7,7 @@ import { cutOptions } from '../cut-options.ts';
 import { numeric } from '../numbers.ts';
 import { renderCuts, renderShards } from '../shards.ts';
 import { describeFit, type Planned, renderFit } from '../split-fit.ts';
+import { assertSplitUsage } from '../split-usage.ts';
 
 const bytesOf = ({ files }: PendingHashes) =>
   files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -85,6 +86,7 @@ export const split = defineCommand({
         describe: 'Copy each shard’s weights, to ship the folder',
       }),
   async run(args, context) {
+    await assertSplitUsage(context, args);
     const { previewForNodes, splitForNodes } = await import('../split-model.ts');
     let planned: Planned | undefined;
     const onPlanned = (answer: Planned): void => {
@@ -103,9 +105,11 @@ export const split = defineCommand({
     if (out === undefined) {
       throw new AiosError('REQUEST_INVALID', 'name a folder for the shards: --out plan');
     }
+    // A split may take long: what cannot be read is said before it.
+    const text = args.evaluate === undefined ? undefined : await context.readText(args.evaluate);
     const plan = await splitForNodes(context, { ...args, out, onPlanned });
     const fit = planned && describeFit(planned);
-    const error = args.evaluate === undefined ? undefined : await evaluated(args.evaluate);
+    const error = text === undefined ? undefined : await evaluated(text);
     const { pending, ...documents } = plan;
     const result = {
       ...{ ...documents, folder: context.path(out) },

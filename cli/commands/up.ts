@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { AiosError } from '../../sdk/errors.ts';
 import { parseDurationMs } from '../../sdk/units.ts';
+import { readApiKeys } from '../api-keys.ts';
 import { defineCommand } from '../command.ts';
 import { type Context, defaultPort, defaultUrl } from '../context.ts';
 import { numeric } from '../numbers.ts';
@@ -12,12 +13,6 @@ const ended = ({ signal }: Context): Promise<void> =>
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
-
-async function readApiKeys(context: Context, file: string | undefined): Promise<string[]> {
-  const fromFile = file === undefined ? [] : (await context.readText(file)).split('\n');
-  const keys = [...fromFile, context.io.env.AIOS_API_KEY ?? ''].map((key) => key.trim());
-  return keys.filter((key) => key !== '');
-}
 
 /** @throws {AiosError} REQUEST_INVALID - not NAME=URL */
 function readExecutors(
@@ -65,7 +60,7 @@ export const up = defineCommand({
       .option('api-key-file', {
         type: 'string',
         nargs: 1,
-        describe: 'Keys clients may use, one a line; - is standard input',
+        describe: 'Keys clients may use, one a line, # before comments; - is standard input',
       })
       .option('orphan-timeout', {
         type: 'string',

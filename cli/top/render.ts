@@ -37,15 +37,17 @@ const shardTitles = [
 
 function shardRow(shard: TopShard, { style }: Renderer): readonly string[] {
   const { kvTokens, kvCapacityTokens, state, computeFraction = 0 } = shard;
+  // A part of a graph that is no language model holds no keys and values, and computes each packet alone.
+  const isModel = kvCapacityTokens > 0;
   const busy = computeFraction > 0.9 ? style.warn : (text: string) => text;
   return [
     shard.instanceId,
     shard.nodeId,
     state === 'ready' ? style.good(state) : style.bad(state),
     `${shard.openSessions} of ${shard.slots}`,
-    kvCapacityTokens > 0 ? percent(kvTokens / kvCapacityTokens) : String(kvTokens),
+    isModel ? percent(kvTokens / kvCapacityTokens) : none,
     shard.queuedSteps > 0 ? style.warn(String(shard.queuedSteps)) : '0',
-    String(shard.lastBatchSteps),
+    isModel ? String(shard.lastBatchSteps) : none,
     shown(shard.meanBatchSteps, (mean) => mean.toFixed(1)),
     busy(shown(shard.computeFraction, percent)),
     shown(shard.waitPerStepMs, (ms) => `${ms.toFixed(1)} ms`),

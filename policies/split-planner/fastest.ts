@@ -77,7 +77,14 @@ export default definePolicy({
   settings: z.strictObject({}),
   evaluate(input, { parameters }) {
     const { shards } = input;
-    if (input.nodes.length === 0) return { firstLayers: [0], reason: 'no nodes were named' };
+    if (input.nodes.length === 0) {
+      if (shards === undefined || shards === 1)
+        return { firstLayers: [0], reason: 'no nodes were named' };
+      return {
+        infeasible:
+          'the planner fastest cuts by the speed of nodes, and none were named. Name a cluster (--fit CLUSTER), or cut evenly (--planner even).',
+      };
+    }
     const { readers } = parameters;
     const nodes = promising(input);
     const costs = pipelineCosts({ ...input, nodes });

@@ -10,8 +10,12 @@ export { type CompletePlanOptions, completePlan } from './complete-plan.ts';
 export { createDetokenizer, type Detokenizer } from './detokenizer.ts';
 export { type EvaluateOptions, type Evaluation, evaluateSplit } from './evaluate/evaluate.ts';
 export { defaultHashCachePath } from './hash.ts';
-export { createGraphExecutor, type GraphExecutor } from './onnx-cut/graph-executor.ts';
-export { runShard, runShards } from './onnx-cut/run-shards.ts';
+export {
+  createGraphExecutor,
+  type GraphExecutor,
+  type GraphRun,
+} from './onnx-cut/graph-executor.ts';
+export { joinOutputs, takeInputs } from './onnx-cut/run-shards.ts';
 export { loadOnnxRuntime, type OnnxRuntime } from './onnx-runtime.ts';
 export {
   type SampledToken,
@@ -24,13 +28,13 @@ export {
   outlineModel,
   previewSplit,
   type SplitModelOptions,
-  type SplitPreview,
   type SplitProgress,
   splitModel,
   type WriteSplitOptions,
   writeSplit,
 } from './split.ts';
 export { planFileName } from './split-folder.ts';
+export type { SplitPreview } from './split-preview.ts';
 export { decoderSplitter, splitters } from './splitters/index.ts';
 export {
   outputHeadroomBytes,

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SplitError } from '../../sdk/errors.ts';
-import { bookkeepingFiles, takeLeftovers, writeOwner } from './split-leftovers.ts';
+import { makeFolder } from '../make-folder.ts';
+import { bookkeepingFiles, previousFolder, takeLeftovers, writeOwner } from './split-leftovers.ts';
 import { tokenizerFolder } from './split-tokenizer.ts';
 
 export const planFileName = 'plan.json';
@@ -59,15 +60,15 @@ export async function createStagingFolder(
 ): Promise<StagingFolder> {
   const existing = await realpath(outFolder).catch(() => undefined);
   const target = existing ?? resolve(outFolder);
-  await mkdir(dirname(target), { recursive: true });
+  await makeFolder(dirname(target)).catch(cannotWrite(target));
   const path = join(dirname(target), `.${basename(target)}-${randomUUID().slice(0, 8)}`);
-  if (!(await takeLeftovers(target, path, resumeKey))) await mkdir(path);
+  if (!(await takeLeftovers(target, path, resumeKey))) await mkdir(path).catch(cannotWrite(target));
   await writeOwner(path, resumeKey);
   let kept = false;
   return {
     path,
     async commit() {
-      const previous = `${path}-previous`;
+      const previous = previousFolder(path);
       for (const name of bookkeepingFiles) await rm(join(path, name), { force: true });
       // Looked at again: something may have appeared there meanwhile.
       await assertReplaceable(target);
@@ -92,6 +93,15 @@ export async function createStagingFolder(
     },
   };
 }
+
+const cannotWrite = (outFolder: string) => (cause: unknown) => {
+  const { code = (cause as Error).message } = cause as NodeJS.ErrnoException;
+  throw new SplitError(
+    'REQUEST_INVALID',
+    `the folder ${outFolder} cannot be written (${code}). Name one in a place that is yours.`,
+    { cause, details: { outFolder } },
+  );
+};
 
 /** @returns whether there was anything */
 async function moveAside(target: string, previous: string): Promise<boolean> {

@@ -28,7 +28,8 @@ export async function writeOwner(folder: string, resumeKey?: string, pid = proce
 
 /**
  * Looks at what splits into `target` left beside it when they were killed. What no process works on any more is
- * removed, but for one folder of the same name as what is to be written: it is moved to `path`.
+ * removed, but for one folder of the same name as what is to be written: it is moved to `path`. A split that one of them was
+ * about to replace is put back.
  *
  * @returns whether there was one
  */
@@ -41,8 +42,12 @@ export async function takeLeftovers(
   const prefix = `.${basename(target)}-`;
   let taken = false;
   for (const name of await readdir(parent)) {
-    if (!name.startsWith(prefix) || !/^[0-9a-f]{8}$/.test(name.slice(prefix.length))) continue;
+    if (!name.startsWith(prefix)) continue;
     const folder = join(parent, name);
+    const rest = name.slice(prefix.length);
+    const [, pid] = /^[0-9a-f]{8}-previous-(\d+)$/.exec(rest) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) await putBack(folder, target);
+    if (!/^[0-9a-f]{8}$/.test(rest)) continue;
     const owner = await readOwner(folder);
     if (!(await isLeft(folder, owner))) continue;
     const isSame = resumeKey !== undefined && owner?.resumeKey === resumeKey;
@@ -50,6 +55,21 @@ export async function takeLeftovers(
     else await rm(folder, { recursive: true, force: true });
   }
   return taken;
+}
+
+/** Where the split that is replaced lies until the new one is in its place. */
+export const previousFolder = (staging: string, pid = process.pid) => `${staging}-previous-${pid}`;
+
+/** Of a process that was killed between the two: back to its place, or removed where the new one is there. */
+async function putBack(folder: string, target: string): Promise<void> {
+  try {
+    await rename(folder, target);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(code)) {
+      await rm(folder, { recursive: true, force: true });
+    } else if (code !== 'ENOENT') throw error;
+  }
 }
 
 /** Ours before it is moved, so that at no time it looks left behind; of two who want it one finds it gone. */

@@ -1,6 +1,8 @@
 import { formatProblems, type Problem, SplitError } from '../../sdk/errors.ts';
 
-const maxShownProblems = 100;
+const maxKeptProblems = 100;
+/** Of one fault in a config, every layer's tensors may be wrong. */
+const maxShownProblems = 10;
 
 /** The one error for a model's folder that cannot be used, with everything that is wrong with it. */
 export function invalidModel(modelFolder: string, problems: readonly Problem[]): SplitError {
@@ -10,6 +12,6 @@ export function invalidModel(modelFolder: string, problems: readonly Problem[]):
     'CHECKPOINT_INVALID',
     `${modelFolder} cannot be split; nothing was written.\n${formatProblems(shown)}` +
       (rest > 0 ? `\n  and ${rest} more` : ''),
-    { problems: shown },
+    { problems: problems.slice(0, maxKeptProblems) },
   );
 }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { AiosError, type Problem, SplitError } from '../../sdk/errors.ts';
 import type { HookOutput } from '../../sdk/hooks.ts';
 import type { PendingHashes, SplitPlan, WeightDtype, WrittenPlan } from '../../sdk/spec/plan.ts';
-import type { ModelOutline, ShardAmounts, SplitContext, Splitter } from '../../sdk/splitter.ts';
+import type { ModelOutline, SplitContext, Splitter } from '../../sdk/splitter.ts';
 import { fillHashes, planText } from './complete-plan.ts';
 import { readArchitectures } from './decoder/config.ts';
 import { defaultHashCachePath, hashFile } from './hash.ts';
@@ -12,6 +12,7 @@ import { blockSizes } from './quantize/weight-form.ts';
 import { checkedCuts } from './split-cuts.ts';
 import { createSplitExtras, type SplitExtrasOptions } from './split-extras.ts';
 import { assertReplaceable, createStagingFolder, planFileName } from './split-folder.ts';
+import { type Asked, previewOf, type SplitPreview } from './split-preview.ts';
 import { invalidModel } from './split-problems.ts';
 import { assertNotCancelled } from './split-shard.ts';
 import { splitters as builtins } from './splitters/index.ts';
@@ -192,33 +193,27 @@ async function split<P extends WrittenPlan>(
   }
 }
 
-/** What {@link splitModel} would write. */
-export interface SplitPreview {
-  readonly outline: ModelOutline;
-  readonly shards: readonly ShardAmounts[];
-}
-
 /**
  * Reads, checks and plans as {@link splitModel} does, and writes nothing.
  *
  * @throws {SplitError} ARCHITECTURE_UNSUPPORTED, CHECKPOINT_INVALID, SPLIT_INFEASIBLE, SPLIT_PLAN_INVALID, UNSUPPORTED
  */
-export async function previewSplit(
-  options: Omit<SplitModelOptions, 'outFolder'>,
-): Promise<SplitPreview> {
+export async function previewSplit({
+  outFolder = '',
+  ...options
+}: Omit<SplitModelOptions, 'outFolder'> & { outFolder?: string }): Promise<SplitPreview> {
   const splitter = await chooseSplitter(options);
-  let outline: ModelOutline | undefined;
-  const plan: SplitModelOptions['plan'] = (asked) => {
-    outline = asked;
-    return options.plan(asked);
-  };
-  const begun = await splitter.begin(createContext({ ...options, plan }, 'begin', ''));
-  const shards = splitter.shards?.(begun);
-  if (outline && shards) return { outline, shards };
-  throw new SplitError(
-    'UNSUPPORTED',
-    `splitter '${splitter.name}' cannot say what its shards take before it wrote them.`,
-  );
+  const context = createContext(options, 'begin', outFolder);
+  let asked: Asked | undefined;
+  const begun = await splitter.begin({
+    ...context,
+    async plan(outline) {
+      const firstLayers = await context.plan(outline);
+      asked = { outline, firstLayers };
+      return firstLayers;
+    },
+  });
+  return previewOf(splitter, begun, asked, () => context.model.outline());
 }
 
 /** The splitter of the folder, if it can do what is asked. */

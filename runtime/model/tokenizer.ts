@@ -183,9 +183,9 @@ function read<Schema extends z.ZodType>(
   }
   const parsed = schema.safeParse(parseJson(name, bytes));
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    ({ path, message }): Problem => ({ path: ['$', ...path].join('.'), message }),
-  );
+  const problems = parsed.error.issues
+    .slice(0, 10)
+    .map(({ path, message }): Problem => ({ path: ['$', ...path].join('.'), message }));
   throw new AiosError(
     'CHECKPOINT_INVALID',
     `${name} is not what a Hugging Face tokenizer has: ${problems.map(({ path, message }) => `${path}: ${message}`).join('; ')}.`,

@@ -60,6 +60,12 @@ const maxActivationBytes = 512 * 2 ** 20;
 export async function evaluateSplit(options: EvaluateOptions): Promise<Evaluation> {
   const { onProgress = () => {}, signal = new AbortController().signal, threads = 1 } = options;
   const plan = await readPlan(options.planFolder);
+  if (!plan.vdag.generation) {
+    throw new AiosError(
+      'REQUEST_INVALID',
+      `'${options.planFolder}' is a split of no language model, which alone reads a text.`,
+    );
+  }
   const windows = await windowsOf(options, plan);
   const runtime = await loadOnnxRuntime();
   const common = { runtime, windows, threads, signal };

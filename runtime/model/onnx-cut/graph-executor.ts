@@ -1,27 +1,43 @@
 import { Worker } from 'node:worker_threads';
 import { AiosError } from '../../../sdk/errors.ts';
 import { entryPath } from '../../entry.ts';
-import type { FromGraphWorker, GraphWorkerData, ToGraphWorker } from './graph-messages.ts';
-import type { OnnxArrays } from './onnx-shard.ts';
+import {
+  type FromGraphWorker,
+  type GraphWorkerData,
+  runStates,
+  type ToGraphWorker,
+} from './graph-messages.ts';
+import type { OnnxArray, OnnxArrays } from './onnx-shard.ts';
 
 export interface GraphExecutorOptions extends GraphWorkerData {
   /** The thread ended by itself; what runs was failed before. */
   readonly onFailure: (error: Error) => void;
 }
 
+export interface GraphRun {
+  readonly outputs: OnnxArrays;
+  readonly computeNs: number;
+}
+
 /** A part of a graph, run on a thread of its own, one request after the other. */
 export interface GraphExecutor {
   /** Resident bytes of this process before the graph was loaded. */
   readonly emptyResidentBytes: number;
-  /** @throws {AiosError} TENSOR_MISMATCH, SHARD_UNAVAILABLE */
-  run(inputs: OnnxArrays): Promise<OnnxArrays>;
-  /** Lets what computes end: to end the thread meanwhile would abort the process. */
+  /**
+   * @param signal - aborted before its turn came: it is never computed. What computes cannot be stopped.
+   * @throws {AiosError} TENSOR_MISMATCH, SHARD_UNAVAILABLE; the signal's reason
+   */
+  run(inputs: OnnxArrays, signal?: AbortSignal): Promise<GraphRun>;
+  /** Drops what waits and lets what computes end: to end the thread meanwhile would abort the process. */
   close(): Promise<void>;
 }
 
 interface Waiting {
-  readonly resolve: (outputs: OnnxArrays) => void;
+  readonly resolve: (run: GraphRun) => void;
   readonly reject: (error: AiosError) => void;
+  /** What is said of one that was dropped. */
+  readonly whyDropped: () => AiosError;
+  readonly drop: () => void;
 }
 
 /** @throws {AiosError} MODEL_LOAD_FAILED, EXECUTOR_MISSING */
@@ -41,19 +57,23 @@ export async function createGraphExecutor(options: GraphExecutorOptions): Promis
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
-  const send = (message: ToGraphWorker) => worker.postMessage(message);
+  const send = (message: ToGraphWorker, transfer: readonly ArrayBuffer[] = []) =>
+    worker.postMessage(message, transfer);
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+
+  function settle(message: Extract<FromGraphWorker, { readonly id: number }>): void {
+    const one = waiting.get(message.id);
+    waiting.delete(message.id);
+    if (message.type === 'done') one?.resolve(message);
+    else if (message.type === 'skipped') one?.reject(one.whyDropped());
+    else one?.reject(AiosError.deserialize(message.error));
+  }
 
   const emptyResidentBytes = await new Promise<number>((resolve, reject) => {
     worker.on('message', (message: FromGraphWorker) => {
       if (message.type === 'ready') resolve(message.emptyResidentBytes);
       else if (message.type === 'load-failed') reject(AiosError.deserialize(message.error));
-      else {
-        const one = waiting.get(message.id);
-        waiting.delete(message.id);
-        if (message.type === 'done') one?.resolve(message.outputs);
-        else one?.reject(AiosError.deserialize(message.error));
-      }
+      else settle(message);
     });
     worker.on('error', (cause) => {
       reject(cause);
@@ -68,20 +88,48 @@ export async function createGraphExecutor(options: GraphExecutorOptions): Promis
 
   return {
     emptyResidentBytes,
-    run: (inputs) =>
-      new Promise((resolve, reject) => {
-        if (closing) {
-          reject(gone());
-          return;
-        }
-        nextId += 1;
-        waiting.set(nextId, { resolve, reject });
-        send({ type: 'run', id: nextId, inputs });
-      }),
+    async run(inputs, signal) {
+      if (closing) throw gone();
+      const whyDropped = () =>
+        signal?.aborted ? AiosError.from(signal.reason, 'CANCELLED') : gone();
+      if (signal?.aborted) throw whyDropped();
+      const state = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+      const drop = () =>
+        void Atomics.compareExchange(state, 0, runStates.waiting, runStates.dropped);
+      nextId += 1;
+      const id = nextId;
+      signal?.addEventListener('abort', drop, { once: true });
+      try {
+        return await new Promise<GraphRun>((resolve, reject) => {
+          waiting.set(id, { resolve, reject, whyDropped, drop });
+          const { arrays, buffers } = ownCopies(inputs);
+          send({ type: 'run', id, inputs: arrays, state }, buffers);
+        });
+      } finally {
+        signal?.removeEventListener('abort', drop);
+      }
+    },
     async close() {
+      for (const { drop } of waiting.values()) drop();
       if (!closing) send({ type: 'close' });
       closing = true;
       await exited;
     },
   };
+}
+
+/**
+ * Arrays that come are views into whole messages. Copied here, beside what computes, they can be handed over, and the
+ * thread that computes neither copies nor aligns them.
+ */
+function ownCopies(inputs: OnnxArrays) {
+  const buffers: ArrayBuffer[] = [];
+  const arrays = Object.fromEntries(
+    Object.entries(inputs).map(([name, { dtype, shape, data }]): [string, OnnxArray] => {
+      const own = new Uint8Array(data);
+      buffers.push(own.buffer);
+      return [name, { dtype, shape, data: own }];
+    }),
+  );
+  return { arrays, buffers };
 }

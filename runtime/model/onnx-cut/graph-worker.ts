@@ -1,7 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AiosError } from '../../../sdk/errors.ts';
 import { loadOnnxLibrary } from '../onnx-runtime.ts';
-import type { FromGraphWorker, GraphWorkerData, ToGraphWorker } from './graph-messages.ts';
+import {
+  type FromGraphWorker,
+  type GraphWorkerData,
+  runStates,
+  type ToGraphWorker,
+} from './graph-messages.ts';
 import { createOnnxShard, type OnnxArrays, type OnnxShard } from './onnx-shard.ts';
 
 // The thread that computes a part of a graph: a run blocks it. Started by graph-executor.ts.
@@ -23,10 +28,20 @@ function buffersOf(arrays: OnnxArrays): ArrayBuffer[] {
   return [...buffers];
 }
 
-async function run(shard: OnnxShard, id: number, inputs: OnnxArrays): Promise<void> {
+async function run(
+  shard: OnnxShard,
+  { id, inputs, state }: Extract<ToGraphWorker, { type: 'run' }>,
+): Promise<void> {
+  const { waiting, running } = runStates;
+  if (Atomics.compareExchange(state, 0, waiting, running) !== waiting) {
+    post({ type: 'skipped', id });
+    return;
+  }
   try {
+    const began = process.hrtime.bigint();
     const outputs = await shard.run(inputs);
-    post({ type: 'done', id, outputs }, buffersOf(outputs));
+    const computeNs = Number(process.hrtime.bigint() - began);
+    post({ type: 'done', id, outputs, computeNs }, buffersOf(outputs));
   } catch (error) {
     post({ type: 'failed', id, error: AiosError.from(error).serialize() });
   }
@@ -39,7 +54,7 @@ try {
   let last = Promise.resolve();
   port.on('message', (message: ToGraphWorker) => {
     const next = async () => {
-      if (message.type === 'run') return run(shard, message.id, message.inputs);
+      if (message.type === 'run') return run(shard, message);
       await shard.release();
       port.close();
     };

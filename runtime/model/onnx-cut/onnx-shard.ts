@@ -149,7 +149,7 @@ function elementsOf(name: string, { dtype, shape, data }: OnnxArray): OnnxTensor
     );
   }
   // A view over a packet may start anywhere; typed arrays start at multiples of their width.
-  const aligned = data.byteOffset % width === 0 ? data : Uint8Array.from(data);
+  const aligned = data.byteOffset % width === 0 ? data : new Uint8Array(data);
   return new Type(aligned.buffer, aligned.byteOffset, count);
 }
 

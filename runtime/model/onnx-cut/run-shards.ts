@@ -12,35 +12,60 @@ export interface ShardStep {
   readonly passes: readonly string[];
 }
 
+/** What came for a part, sorted. */
+export interface ShardInputs {
+  /** What its graph reads. */
+  readonly taken: OnnxArrays;
+  /** What goes by it. */
+  readonly passed: OnnxArrays;
+}
+
+/** @throws {AiosError} TENSOR_MISMATCH - a tensor is missing */
+export function takeInputs(
+  { inputs, passes }: Omit<ShardStep, 'shard'>,
+  given: OnnxArrays,
+): ShardInputs {
+  const missing = [...new Set([...inputs, ...passes])].filter(
+    (name) => !Object.hasOwn(given, name),
+  );
+  if (missing.length > 0) {
+    throw new AiosError(
+      'TENSOR_MISMATCH',
+      `the shard needs the tensors ${missing.join(', ')}, which did not come. Got: ${Object.keys(given).join(', ') || 'none'}.`,
+    );
+  }
+  const take = (names: readonly string[]) =>
+    Object.fromEntries(
+      names.flatMap((name): [string, OnnxArray][] => {
+        const array = given[name];
+        return array ? [[name, array]] : [];
+      }),
+    );
+  return { taken: take(inputs), passed: take(passes) };
+}
+
+/** What crosses the cut after a part: what goes by it, and what it made. */
+export function joinOutputs(
+  { outputs }: Pick<ShardStep, 'outputs'>,
+  passed: OnnxArrays,
+  made: OnnxArrays,
+): OnnxArrays {
+  const joined = { ...passed };
+  for (const name of outputs) {
+    const array = made[name];
+    if (array) joined[name] = array;
+  }
+  return joined;
+}
+
 /**
  * One part: takes what crossed the cut before it, gives what crosses the cut after it.
  *
  * @throws {AiosError} TENSOR_MISMATCH - a tensor is missing, or has another type or shape than the graph's
  */
 export async function runShard(step: ShardStep, given: OnnxArrays): Promise<OnnxArrays> {
-  const take = (names: readonly string[]) => {
-    const missing = names.filter((name) => !Object.hasOwn(given, name));
-    if (missing.length > 0) {
-      throw new AiosError(
-        'TENSOR_MISMATCH',
-        `the shard needs the tensors ${missing.join(', ')}, which did not come. Got: ${Object.keys(given).join(', ') || 'none'}.`,
-      );
-    }
-    return Object.fromEntries(
-      names.flatMap((name): [string, OnnxArray][] => {
-        const array = given[name];
-        return array ? [[name, array]] : [];
-      }),
-    );
-  };
-  take([...step.inputs, ...step.passes]);
-  const passed = take(step.passes);
-  const made = await step.shard.run(take(step.inputs));
-  for (const name of step.outputs) {
-    const array = made[name];
-    if (array) passed[name] = array;
-  }
-  return passed;
+  const { taken, passed } = takeInputs(step, given);
+  return joinOutputs(step, passed, await step.shard.run(taken));
 }
 
 /** All parts in their order, in this process. @returns the outputs of the whole graph */

@@ -29,8 +29,9 @@ export function createPace(totalBytes: number, now: () => number = () => perform
       const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
       const madeBytes = doneBytes - keptBytes;
       const spentMs = now() - startedMs;
-      if (spentMs < settledMs || madeBytes === 0) return amount;
-      const leftMs = ((totalBytes - doneBytes) * spentMs) / madeBytes;
+      const leftBytes = totalBytes - doneBytes;
+      if (spentMs < settledMs || madeBytes === 0 || leftBytes <= 0) return amount;
+      const leftMs = (leftBytes * spentMs) / madeBytes;
       return `${amount}, ${formatDuration(Math.max(1000, leftMs))} left`;
     },
   };

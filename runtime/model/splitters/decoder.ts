@@ -27,6 +27,7 @@ import { stageRanges, stageTensorsOf } from '../decoder/stage-range.ts';
 import { hashBytes } from '../hash.ts';
 import { type Conversion, defaultBlockSize } from '../quantize/weight-form.ts';
 import { writeConverted } from '../quantize/write-converted.ts';
+import { assertCuts } from '../split-cuts.ts';
 import { identifyShards } from '../split-identity.ts';
 import { createSplitPlan, modelNameOf, type PlannedShard, shardFolder } from '../split-plan.ts';
 import { invalidModel } from '../split-problems.ts';
@@ -86,7 +87,8 @@ export const decoderSplitter = defineSplitter<CheckedModel, WrittenModel>({
       ...{ name, config, tensors, contextTokens, maxSessions },
       ...(conversion ? { conversion } : {}),
     });
-    const stages = stageRanges(config, await context.plan(outline)).map((range) => ({
+    const firstLayers = assertCuts(await context.plan(outline), outline);
+    const stages = stageRanges(config, firstLayers).map((range) => ({
       ...range,
       tensors: stageTensorsOf(config, range).flatMap((tensor) => tensors.get(tensor.name) ?? []),
     }));

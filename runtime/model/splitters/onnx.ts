@@ -15,6 +15,7 @@ import { readOnnxFile } from '../onnx-cut/read-model.ts';
 import { segmentStarts } from '../onnx-cut/segments.ts';
 import { shardWeights } from '../onnx-cut/shard-weights.ts';
 import { dtypeNames } from '../onnx-cut/tensor-types.ts';
+import { assertCuts } from '../split-cuts.ts';
 import { identifyShards } from '../split-identity.ts';
 import { modelNameOf, shardFolder } from '../split-plan.ts';
 import { invalidModel } from '../split-problems.ts';
@@ -26,8 +27,8 @@ import {
   writeShard,
 } from '../split-shard.ts';
 
-/** Of a process before it loads a graph. */
-const emptyInstanceBytes = 64 * 2 ** 20;
+/** Of a process that has loaded ONNX Runtime and no graph, and what packets and outputs take beside. */
+const emptyInstanceBytes = 128 * 2 ** 20;
 const noTypes: InferredTypes = { types: new Map() };
 /** What is alive inside a part, against what crosses the widest cut. */
 const aliveFactor = 4;
@@ -85,7 +86,7 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
       return {
         ...{ firstLayer, lastLayer, hasEmbedding: false, hasHead: false },
         fileBytes: sumBytes(weights[index]?.tensors ?? []),
-        ...{ residentBytes: weightBytes, kvBytes: 0 },
+        ...{ residentBytes: weightBytes, kvBytes: 0, ...cutAfter(cut, index) },
       };
     }),
 
@@ -124,7 +125,6 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
     const shards = identified.map(({ stageHash, files }, index) => {
       const part = cut.parts[index];
       const tensors = weights[index]?.tensors ?? [];
-      const frontier = cut.frontiers[index];
       const [firstLayer, lastLayer] = layers[index] ?? [index, index];
       return {
         plan: {
@@ -132,7 +132,7 @@ export const onnxSplitter = defineSplitter<CheckedGraph, WrittenGraph>({
           lastLayer,
           fileBytes: sumBytes(tensors),
           residentBytes: part?.weightBytes ?? 0,
-          ...(frontier ? { cut: { ...frontier, tensors: [...frontier.tensors] } } : {}),
+          ...cutAfter(cut, index),
         },
         graph: {
           stageHash,
@@ -174,7 +174,7 @@ async function planCut(
   }
   const starts = segmentStarts(findCutPlaces(dag, types, portableNodes(dag, types)));
   const outline = outlineOf(context, cutGraph(dag, types, { starts }));
-  const firsts = await context.plan(outline);
+  const firsts = assertCuts(await context.plan(outline), outline);
   const cut = cutGraph(dag, types, {
     starts: firsts.slice(1).flatMap((first) => starts[first - 1] ?? []),
   });
@@ -201,6 +201,11 @@ function describeTensors({ types }: CheckedGraph, names: readonly string[]): Gra
     const dtype = dtypeNames[type?.dataType ?? 0] ?? 'unknown';
     return { name, dtype, ...(type?.shape ? { shape: [...type.shape] } : {}) };
   });
+}
+
+function cutAfter({ frontiers }: CutGraph, index: number) {
+  const frontier = frontiers[index];
+  return frontier ? { cut: { ...frontier, tensors: [...frontier.tensors] } } : {};
 }
 
 const sumBytes = (tensors: readonly CheckpointTensor[]) =>

@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -150,6 +160,54 @@ describe('a split that was killed', () => {
       expect(checked).toBe(0);
       expect((await readdir(folder)).length).toBe(2);
     }
+  });
+});
+
+describe('a split that was killed while it replaced another', () => {
+  /** No process has it. */
+  const dead = 2 ** 22 + 1;
+  const folders = async (owner: number, isReplaced: boolean) => {
+    run += 1;
+    const folder = join(scratch, `replaced-${run}`);
+    const out = join(folder, 'out');
+    await cp(join(scratch, 'fresh'), join(folder, `.out-0123abcd-previous-${owner}`), {
+      recursive: true,
+    });
+    if (isReplaced) await cp(join(scratch, 'fresh'), out, { recursive: true });
+    // Of another place, whose name begins the same.
+    await mkdir(join(folder, `.out-2-0123abcd-previous-${dead}`));
+    return { folder, out };
+  };
+  it('leaves the other one to be found in its place, also by one that then fails', async () => {
+    const { folder, out } = await folders(dead, false);
+    const stop = new AbortController();
+    const onProgress: SplitModelOptions['onProgress'] = ({ stage }) => {
+      if (stage === 'main') stop.abort();
+    };
+
+    const failure = await split(out, {
+      dtype: 'as it lies',
+      signal: stop.signal,
+      onProgress,
+    }).catch((error) => error);
+
+    expect(failure).toMatchObject({ code: 'CANCELLED' });
+    expect((await readdir(folder)).sort()).toEqual([`.out-2-0123abcd-previous-${dead}`, 'out']);
+    expect(JSON.parse(await readFile(join(out, 'plan.json'), 'utf8'))).toEqual(fresh);
+  });
+
+  it('leaves nothing where it had done so', async () => {
+    const { folder, out } = await folders(dead, true);
+    await split(out);
+
+    expect((await readdir(folder)).sort()).toEqual([`.out-2-0123abcd-previous-${dead}`, 'out']);
+  });
+
+  it('is not disturbed while it lives', async () => {
+    const { folder, out } = await folders(process.pid, true);
+    await split(out);
+
+    expect(await readdir(folder)).toHaveLength(3);
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -65,9 +65,10 @@ describe('a number', () => {
     ['chat m --top-p -1', 'a number from 0 to 1; got -1'],
     ['chat m --top-k 1.5', 'a whole number of at least 0; got 1.5'],
     ['chat m --max-tokens 0', 'a whole number of at least 1; got 0'],
-    ['chat m --seed 1e99', 'a whole number; got 1e+99'],
+    ['chat m --seed 1e99', 'a whole number; got 1e99'],
     ['chat m --seed', '--seed needs a value'],
     ['split x --out y --shards abc', 'a whole number of at least 1'],
+    ['split x --out y --shards two', "a whole number of at least 1; got 'two'"],
     ['split x --out y --shards 2.5', 'got 2.5'],
     ['split x --out y --shards 0', 'got 0'],
     ['split x --out y --shards 2 --shards 3', 'got 2 and 3'],
@@ -92,6 +93,14 @@ describe('a command line', () => {
     ['get', 'expected aios get <kind> [id]. See aios get --help.'],
     ['get zebras', "<kind> is 'zebras'; expected one of component, components,"],
     ['status --zork', 'unknown argument: zork. See aios status --help.'],
+    [
+      'split x --dry-run --evaluate t',
+      '--evaluate reads with the shards, and --dry-run writes none',
+    ],
+    ['split x --out y --block 32', '--block is of --dtype int8 and int4 alone; got no --dtype'],
+    ['split x --out y --block 32 --dtype fp16', 'got --dtype fp16'],
+    ['split n.onnx --out y --evaluate t', "'n.onnx' is an ONNX graph; leave it out"],
+    ['split n.onnx --out y --context 9 --max-sessions 2', '--context and --max-sessions are of'],
     ['infer block b', '--data must be given. See aios infer --help.'],
   ])('`%s` is refused in one sentence', async (line, sentence) => {
     const { code, err } = await aios(line.split(' '));
@@ -124,9 +133,11 @@ describe('a command line', () => {
     ['create-plan none', "there is no folder 'none'."],
     ['create-plan model', "'model' holds no plan.json, so it is not a split model."],
     ['split none --out x', "there is no folder 'none'."],
+    ['split model --out x --evaluate none.txt', "there is no file 'none.txt'."],
     ['split model --out x --planner evne', 'expected even, fastest, memory-aware'],
   ])('`%s` says what is missing, once', async (line, sentence) => {
     await mkdir(join(folder, 'model'), { recursive: true });
+    if (line.includes('--evaluate')) await writeFile(join(folder, 'model', 'tokenizer.json'), '{}');
 
     const { code, err } = await aios(line.split(' '), { cwd: folder });
 
@@ -151,6 +162,22 @@ describe('an error', () => {
     expect(shown).toBe(
       "REQUEST_INVALID no request:\n  $.name: must be a text; expected 'x'; got 1\n  $.age: is missing",
     );
+  });
+
+  it('of many problems shows the first ten, and how many are left last', () => {
+    const many = Array.from({ length: 40 }, (_, at) => ({ path: `$[${at}]`, message: 'is odd.' }));
+    const short = `no model:\n${formatProblems(many.slice(0, 10))}\n  and 719 more`;
+    const shownOf = (message: string) =>
+      renderError(new AiosError('CHECKPOINT_INVALID', message, { problems: many }), plain);
+
+    for (const [message, last] of [
+      [short, '  and 719 more'],
+      ['no model:', '  and 30 more'],
+    ] as const) {
+      const lines = shownOf(message).split('\n');
+      expect(lines).toHaveLength(12);
+      expect([lines[1], lines.at(-1)]).toEqual(['  $[0]: is odd.', last]);
+    }
   });
 
   it('whose sentence tells its one problem adds only what is left to say', () => {

@@ -69,6 +69,22 @@ describe('what a split would write', () => {
     expect(fp16?.fileBytes).toBe((linear + 2 * table + norms) * 2);
   });
 
+  test('is estimated where the splitter does not say it, by the layers that it told the planner', async () => {
+    const folder = await temporaryFolder();
+    const { folder: modelFolder } = await writeTestModel(join(folder, 'model'), { layers: 4 });
+    const [, decoder] = splitters;
+    if (!decoder) throw new Error('two splitters');
+    const { shards: _shards, ...silent } = decoder;
+    const plan = async () => ({ firstLayers: [0, 1, 3] });
+
+    const said = await previewSplit({ modelFolder, splitters: [decoder], plan });
+    const estimated = await previewSplit({ modelFolder, splitters: [silent], plan });
+
+    const amounts = ({ shards }: typeof said) => shards.map(({ fileBytes: _, ...rest }) => rest);
+    expect(amounts(estimated)).toEqual(amounts(said));
+    expect([estimated.estimated, said.estimated]).toEqual([true, undefined]);
+  });
+
   test('is refused for what a splitter cannot do', async () => {
     const folder = await temporaryFolder();
     const { folder: modelFolder } = await writeTestModel(join(folder, 'model'));
@@ -80,8 +96,9 @@ describe('what a split would write', () => {
       previewSplit({ modelFolder, splitters: [linksOnly], dtype: 'int4', plan }),
     ).rejects.toMatchObject({ code: 'REQUEST_INVALID', message: expect.stringContaining('int4') });
     const { shards: _shards, ...silent } = decoder;
-    await expect(previewSplit({ modelFolder, splitters: [silent], plan })).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-    });
+    const asksNobody = { ...silent, begin: async () => undefined };
+    await expect(
+      previewSplit({ modelFolder, splitters: [asksNobody], plan }),
+    ).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 });

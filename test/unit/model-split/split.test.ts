@@ -371,6 +371,14 @@ describe('a model that cannot be split leaves nothing behind', () => {
       spoil: (folder) => writeFile(join(folder, 'tokenizer.json'), '{'),
       says: /tokenizer\.json: cannot be read/,
     },
+    'a tokenizer that is none': {
+      spoil: (folder) => writeFile(join(folder, 'tokenizer.json'), '{"a":1}'),
+      says: /tokenizer\.json: \$\.model: /,
+    },
+    'a chat template that is no template': {
+      spoil: (folder) => writeFile(join(folder, 'chat_template.jinja'), '{% if %}'),
+      says: /chat template/,
+    },
     'no config': {
       spoil: (folder) => rm(join(folder, 'config.json')),
       says: /config\.json: is missing/,

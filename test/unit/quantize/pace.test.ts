@@ -12,5 +12,9 @@ test('what is left is estimated from what was made, not from what was found', ()
   expect(pace.fraction).toBeCloseTo(0.3);
   pace.add(700 * 2 ** 20, false);
   expect(pace.fraction).toBe(1);
+  expect(pace.say()).toBe('1000.0 MiB of 1000.0 MiB');
+  // A file that grew meanwhile.
+  pace.add(2 ** 20, false);
+  expect(pace.say()).toBe('1001.0 MiB of 1000.0 MiB');
   expect(createPace(0).fraction).toBe(1);
 });
